@@ -1,0 +1,37 @@
+/**
+ * The limits of the platform, each with its unit. Everything that queues, loops, retries,
+ * carries bytes or waits has one here, or in the configuration with this as its ceiling.
+ */
+export const LIMITS = {
+  /** Body of a REST request. */
+  requestBytes: 1_048_576,
+  /** Input of a run, as JSON text. */
+  runInputBytes: 262_144,
+  /** What one tool call may return to the journal; more is cut and marked as cut. */
+  toolResultBytes: 65_536,
+  /** What a tool may send at all before the call is aborted. */
+  toolResponseBytes: 4_194_304,
+  /** Arguments of one tool call, as JSON text. */
+  toolArgumentsBytes: 65_536,
+  /** Text that a model may produce in one think. */
+  modelReplyBytes: 1_048_576,
+  toolCallsPerThink: 16,
+  /** Steps of a run (thinks and acts together) unless the agent sets fewer. */
+  stepsPerRun: 50,
+  /** Most steps that an agent may ask for. */
+  stepsPerRunCeiling: 1_000,
+  /** How often in a row a model may err (unknown tool, bad arguments, no usable reply) before the run fails. */
+  correctionsInARow: 3,
+  thinkTimeoutMs: 30_000,
+  thinkTimeoutCeilingMs: 600_000,
+  toolTimeoutMs: 30_000,
+  toolTimeoutCeilingMs: 600_000,
+  /** Tries of one repeatable tool call that failed with a retryable code. */
+  toolAttempts: 3,
+  approvalTimeoutMs: 3_600_000,
+  approvalTimeoutCeilingMs: 2_592_000_000,
+  idempotencyKeyChars: 255,
+  feedbackChars: 16_384,
+  pageSize: 50,
+  pageSizeCeiling: 200,
+} as const;

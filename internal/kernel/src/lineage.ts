@@ -1,0 +1,9 @@
+/** A piece of knowledge that a call returned: where a conclusion comes from (document section 5.2). */
+export interface LineageRef {
+  readonly chunkId: string;
+  /** Title of the document and heading of the chunk, for people. */
+  readonly title: string;
+  /** Where the document was loaded from, e.g. `sops/anomalous-login.md`. */
+  readonly source: string;
+  readonly score: number;
+}
