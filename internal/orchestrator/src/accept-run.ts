@@ -1,0 +1,83 @@
+import type { Agent, JsonObject, JsonValue, Principal } from '@openeaap/kernel';
+import { LIMITS, PlatformError, hashJson } from '@openeaap/kernel';
+import type { DriveDeps } from './deps.ts';
+import type { AgentReference } from './port.ts';
+
+export interface RunRequest {
+  readonly agent: AgentReference;
+  readonly principal: Principal;
+  readonly input: string | JsonObject;
+  readonly idempotencyKey: string | null;
+  readonly source: string;
+  /** Continues the caller's trace; null: a new one. */
+  readonly traceId: string | null;
+}
+
+export interface AcceptedRun {
+  readonly runId: string;
+  /** The key had been seen with the same request: this is the run of then. */
+  readonly replayed: boolean;
+}
+
+/**
+ * Accepts a run. It is accepted when it is stored, and only then does this return (R1). The input
+ * is masked before it is stored; the hash that the idempotency key is compared by is of what came in.
+ *
+ * Errors: not_found (agent), conflict (agent not published), payload_too_large, idempotency_mismatch.
+ */
+export async function acceptRun(request: RunRequest, deps: Pick<DriveDeps, 'store' | 'policy' | 'text' | 'ids' | 'watch'>): Promise<AcceptedRun> {
+  const { principal } = request;
+  const agent = await findRunnable(request, deps);
+  const bytes = Buffer.byteLength(JSON.stringify(request.input));
+  if (bytes > LIMITS.runInputBytes) {
+    throw new PlatformError('payload_too_large', `The input has ${bytes} bytes; at most ${LIMITS.runInputBytes} are taken.`, { details: { field: 'input' } });
+  }
+  const id = deps.ids.newId();
+  const traceId = request.traceId ?? deps.ids.newTraceId();
+  const result = await deps.store.acceptRun({
+    tenantId: principal.tenantId,
+    id,
+    agentId: agent.id,
+    agentName: agent.name,
+    agentVersion: agent.version,
+    policyVersion: deps.policy.currentVersion(),
+    principal,
+    traceId,
+    rootSpanId: deps.ids.newTraceId().slice(0, 16),
+    idempotencyKey: request.idempotencyKey,
+    requestHash: hashRequest(request),
+    input: deps.text.mask(request.input),
+    source: request.source,
+    events: [{ type: 'run_created', data: { run_id: id, status: 'pending', agent: agent.name, agent_version: agent.version, user_id: principal.userId, source: request.source, trace_id: traceId } }],
+  });
+  switch (result.kind) {
+    case 'accepted':
+      return { runId: id, replayed: false };
+    case 'replayed':
+      return { runId: result.runId, replayed: true };
+    case 'mismatch':
+      throw new PlatformError('idempotency_mismatch', 'This idempotency key was used before with another request. Send a new key for a new request.', {
+        details: { field: 'idempotency_key', run_id: result.runId },
+      });
+  }
+}
+
+async function findRunnable(request: RunRequest, deps: Pick<DriveDeps, 'store'>): Promise<Agent> {
+  const { agent: reference, principal } = request;
+  const agent = await deps.store.findAgent(principal.tenantId, reference);
+  const name = reference.id ?? (reference.version === undefined ? reference.name : `${reference.name}@${reference.version}`) ?? '';
+  if (agent === null) {
+    throw new PlatformError('not_found', `There is no agent "${name}", or no version of it is published.`, { details: { field: 'agent_id' } });
+  }
+  if (agent.status === 'deprecated') {
+    throw new PlatformError('conflict', `Agent ${agent.name}@${agent.version} is deprecated and starts no new runs. Publish it again or use another version.`);
+  }
+  if (agent.status === 'draft') throw new PlatformError('conflict', `Agent ${agent.name}@${agent.version} is a draft. Publish it first.`);
+  return agent;
+}
+
+function hashRequest(request: RunRequest): string {
+  const { agent, principal, input } = request;
+  const body: JsonValue = { agent: { id: agent.id ?? null, name: agent.name ?? null, version: agent.version ?? null }, user_id: principal.userId, input };
+  return hashJson(body);
+}

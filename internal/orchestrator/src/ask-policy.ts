@@ -1,0 +1,59 @@
+import type { Decision, DecisionRequest, NewRunEvent } from '@openeaap/kernel';
+import type { DriveDeps } from './deps.ts';
+import type { RunState } from './run-state.ts';
+import { inSpan } from './spans.ts';
+
+export interface Verdict {
+  readonly decision: Decision;
+  readonly event: NewRunEvent;
+}
+
+/**
+ * R9: THE call of the PDP, for every think and every act of every runtime. What it allows with a
+ * quota is taken from the counters here, before anything is done; a counter that is spent is a denial.
+ */
+export async function askPolicy(
+  state: RunState,
+  request: DecisionRequest,
+  deps: DriveDeps,
+  /** `granted`: a person has approved the call, so what a gate holds is taken from the counters now. */
+  options: { readonly granted: boolean } = { granted: false },
+): Promise<Verdict> {
+  return inSpan('PDP.Evaluate', { 'pdp.kind': request.kind, 'pdp.tool': request.kind === 'act' ? request.tool.name : '' }, async (span) => {
+    const decision = await reserve(state, evaluate(state, request), deps, options.granted);
+    span.setAttributes({ 'pdp.effect': decision.effect, 'pdp.rule': decision.rule });
+    if (decision.effect !== 'allow') deps.observe({ kind: 'blocked', rule: decision.rule, userGroup: state.run.principal.groups[0] ?? 'none' });
+    return { decision, event: toEvent(request, decision) };
+  });
+}
+
+/** Anything but a well-formed answer is a denial. */
+function evaluate(state: RunState, request: DecisionRequest): Decision {
+  const denied = (reason: string): Decision => ({ effect: 'deny', rule: 'pdp.error', reason, policyVersion: state.run.policyVersion });
+  if (state.policy === null) return denied('The policy that this run is pinned to cannot be found.');
+  try {
+    const decision = state.policy.decide(request);
+    const known = decision.effect === 'allow' || decision.effect === 'deny' || decision.effect === 'require_approval';
+    return known ? decision : denied('The policy gave no answer.');
+  } catch {
+    return denied('The policy could not be evaluated.');
+  }
+}
+
+async function reserve(state: RunState, decision: Decision, deps: DriveDeps, granted: boolean): Promise<Decision> {
+  if (decision.effect === 'deny' || decision.reservations.length === 0) return decision;
+  if (decision.effect === 'require_approval' && !granted) return decision;
+  const result = await deps.store.reserveQuota(state.run.tenantId, decision.reservations);
+  if (result.kind === 'granted') return decision;
+  return {
+    effect: 'deny',
+    rule: `quota.${result.quota}`,
+    reason: `The quota "${result.quota}" is used up: ${result.used} of ${result.limit}.`,
+    policyVersion: decision.policyVersion,
+  };
+}
+
+function toEvent(request: DecisionRequest, decision: Decision): NewRunEvent {
+  const base = { step: request.run.stepNo, kind: request.kind, effect: decision.effect, rule: decision.rule, reason: decision.reason, policy_version: decision.policyVersion };
+  return { type: 'policy_decision', data: request.kind === 'act' ? { ...base, tool: request.tool.name } : base };
+}

@@ -1,0 +1,29 @@
+import type { AuditFact, NewApproval, NewRunEvent, QuotaSettlement, Step, UsageEntry } from '@openeaap/kernel';
+
+/** Part of a commit. What was done and what comes next are made apart and written together (R3). */
+export interface Fragment {
+  readonly steps: readonly Step[];
+  readonly events: readonly NewRunEvent[];
+  readonly audit: readonly AuditFact[];
+  readonly openApprovals: readonly NewApproval[];
+  readonly expireApprovals: readonly string[];
+  readonly usage: readonly UsageEntry[];
+  readonly settlements: readonly QuotaSettlement[];
+}
+
+export const EMPTY: Fragment = { steps: [], events: [], audit: [], openApprovals: [], expireApprovals: [], usage: [], settlements: [] };
+
+/** In order; of two states of one step the later stands. */
+export function merge(...fragments: readonly Partial<Fragment>[]): Fragment {
+  const steps = new Map<number, Step>();
+  for (const step of fragments.flatMap((f) => f.steps ?? [])) steps.set(step.no, step);
+  return {
+    steps: [...steps.values()],
+    events: fragments.flatMap((f) => f.events ?? []),
+    audit: fragments.flatMap((f) => f.audit ?? []),
+    openApprovals: fragments.flatMap((f) => f.openApprovals ?? []),
+    expireApprovals: fragments.flatMap((f) => f.expireApprovals ?? []),
+    usage: fragments.flatMap((f) => f.usage ?? []),
+    settlements: fragments.flatMap((f) => f.settlements ?? []),
+  };
+}

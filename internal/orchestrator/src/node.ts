@@ -1,0 +1,157 @@
+import { PlatformError, toPlatformError } from '@openeaap/kernel';
+import type { ClaimedRun } from '@openeaap/kernel';
+import type { DriveDeps } from './deps.ts';
+import { driveRun } from './drive-run.ts';
+
+/**
+ * One node: claims runs, drives each, and shows that it lives.
+ *
+ * Invariants: it drives a run at most once at a time; it claims no more than `concurrentRuns`; once
+ * it could not show that it lives for `deadAfterMs` it lets go of every run before anybody else may
+ * take them over (R2).
+ */
+export interface OrchestratorNode {
+  readonly id: string;
+  /** There may be something to claim: look now instead of at the next poll. */
+  readonly wake: () => void;
+  /** Stops what a run of this node is doing so that it looks at its signals (R7); false: not here. */
+  readonly interrupt: (runId: string) => boolean;
+  readonly runsInHand: () => number;
+  /** False once the node has failed to show that it lives. */
+  readonly alive: () => boolean;
+  /** Claims nothing more, gives runs in hand `drainMs` to reach a rest, then lets go of them. */
+  readonly stop: (drainMs: number) => Promise<void>;
+}
+
+export interface NodeOptions {
+  readonly nodeId: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  /** 256: far below what one node drives, far above what its tool workers take. */
+  readonly concurrentRuns?: number;
+  readonly heartbeatMs?: number;
+  /** Four missed heartbeats. With the poll it keeps a dead node's runs waiting for less than 10 s. */
+  readonly deadAfterMs?: number;
+  /** The backstop behind wake(). */
+  readonly pollMs?: number;
+}
+
+interface InHand {
+  readonly stop: AbortController;
+  interrupt: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<OrchestratorNode> {
+  const { nodeId } = options;
+  const concurrentRuns = options.concurrentRuns ?? 256;
+  const heartbeatMs = options.heartbeatMs ?? 1_500;
+  const deadAfterMs = options.deadAfterMs ?? 6_000;
+  const pollMs = options.pollMs ?? 1_000;
+  const inHand = new Map<string, InHand>();
+  const stopping = new AbortController();
+  let woken = new AbortController();
+  let lastBeatAt = performance.now();
+  let isAlive = true;
+
+  await deps.store.registerNode({ id: nodeId, host: options.host, pid: options.pid, version: options.version });
+  const loops = Promise.all([claimLoop(), heartbeatLoop()]);
+
+  return {
+    id: nodeId,
+    wake: () => woken.abort(),
+    interrupt,
+    runsInHand: () => inHand.size,
+    alive: () => isAlive,
+    stop: async (drainMs) => {
+      stopping.abort();
+      woken.abort();
+      await Promise.race([Promise.all([...inHand.values()].map((hand) => hand.ended)), deps.clock.sleep(drainMs)]);
+      letGo('The node is stopping.');
+      await Promise.all([...inHand.values()].map((hand) => hand.ended));
+      await loops;
+      await deps.store.stopNode(nodeId).catch((thrown: unknown) => deps.log.warn({ err: thrown }, 'could not sign off; the runs wait for the heartbeat to grow old'));
+    },
+  };
+
+  /** Never rejects. */
+  async function claimLoop(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      woken = new AbortController();
+      const claimed = await claim();
+      for (const run of claimed) take(run);
+      const more = claimed.length > 0 && inHand.size < concurrentRuns;
+      if (!more) await deps.clock.sleep(pollMs, AbortSignal.any([woken.signal, stopping.signal]));
+    }
+  }
+
+  async function claim(): Promise<readonly ClaimedRun[]> {
+    const limit = Math.min(50, concurrentRuns - inHand.size);
+    if (limit <= 0 || !isAlive) return [];
+    try {
+      return await deps.store.claimRuns({ nodeId, limit, deadAfterMs });
+    } catch (thrown) {
+      deps.log.warn({ err: thrown, code: toPlatformError(thrown).code }, 'could not claim runs');
+      return [];
+    }
+  }
+
+  function take(claimed: ClaimedRun): void {
+    const hand: { stop: AbortController; interrupt: AbortController } = { stop: new AbortController(), interrupt: new AbortController() };
+    deps.watch.committed(claimed.run.id, claimed.run.lastSeq, false);
+    const ended = driveRun(claimed, deps, {
+      stop: hand.stop.signal,
+      interrupt: () => hand.interrupt.signal,
+    }).finally(() => {
+      inHand.delete(claimed.run.id);
+      woken.abort();
+    });
+    inHand.set(claimed.run.id, Object.assign(hand, { ended }));
+  }
+
+  function interrupt(runId: string): boolean {
+    const hand = inHand.get(runId);
+    hand?.interrupt.abort(new PlatformError('cancelled', 'The run was cancelled.'));
+    return hand !== undefined;
+  }
+
+  /** Never rejects. */
+  async function heartbeatLoop(): Promise<void> {
+    while (!stopping.signal.aborted || inHand.size > 0) {
+      await beat();
+      await deps.clock.sleep(heartbeatMs, stopping.signal.aborted ? AbortSignal.timeout(heartbeatMs) : stopping.signal);
+    }
+  }
+
+  async function beat(): Promise<void> {
+    const sentAt = performance.now();
+    try {
+      isAlive = await within(deps.store.beatNode(nodeId), heartbeatMs * 2);
+      lastBeatAt = sentAt;
+      if (isAlive) for (const runId of await deps.store.listCancelledRuns(nodeId)) interrupt(runId);
+    } catch (thrown) {
+      deps.log.warn({ err: thrown }, 'a heartbeat failed');
+      if (performance.now() - lastBeatAt > deadAfterMs - heartbeatMs) isAlive = false;
+    }
+    if (!isAlive) letGo('This node could not show that it lives.');
+  }
+
+  /** A database that hangs must look like one that is gone. */
+  async function within<T>(answer: Promise<T>, limitMs: number): Promise<T> {
+    const answered = new AbortController();
+    const late = deps.clock.sleep(limitMs, answered.signal).then(() => {
+      throw new PlatformError('unavailable', 'The database did not answer in time.');
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      late.catch(() => undefined);
+      answered.abort();
+    }
+  }
+
+  function letGo(reason: string): void {
+    for (const hand of inHand.values()) hand.stop.abort(new PlatformError('fenced', reason));
+  }
+}

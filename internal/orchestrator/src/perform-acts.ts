@@ -1,0 +1,72 @@
+import type { ActStep, JsonObject } from '@openeaap/kernel';
+import { callIdempotencyKey, isJsonObject, isRepeatable, toPlatformError } from '@openeaap/kernel';
+import type { ToolOutcome } from '@openeaap/adapter';
+import type { DriveDeps } from './deps.ts';
+import { actOutcome } from './facts.ts';
+import type { Fragment } from './fragment.ts';
+import { merge } from './fragment.ts';
+import type { Outcome } from './perform-think.ts';
+import { resultEvent } from './plan-acts.ts';
+import type { RunState } from './run-state.ts';
+import { inSpan, traceHeaders } from './spans.ts';
+
+/** First wait before a repeatable call is made again; it doubles with each try. */
+const RETRY_FIRST_MS = 200;
+
+/** Makes calls whose start has been committed, together, once each. */
+export async function performActs(state: RunState, acts: readonly ActStep[], deps: DriveDeps, signal: AbortSignal): Promise<Outcome> {
+  const fragments = await Promise.all(acts.map((act) => performAct(state, act, deps, signal)));
+  return { kind: 'done', fragment: merge(...fragments), failure: null };
+}
+
+async function performAct(state: RunState, act: ActStep, deps: DriveDeps, signal: AbortSignal): Promise<Fragment> {
+  const spec = deps.tools.find(act.tool);
+  if (act.attempts > 1) await deps.clock.sleep(RETRY_FIRST_MS * 2 ** (act.attempts - 2), signal);
+  const begunAt = deps.clock.now().getTime();
+  const tried = await tryCall(state, act, deps, signal);
+  const durationMs = deps.clock.now().getTime() - begunAt;
+  deps.observe({ kind: 'tool', tool: act.tool, seconds: durationMs / 1_000, outcome: tried.kind === 'ok' ? 'ok' : tried.code });
+  const finishedAt = deps.clock.now();
+  if (tried.kind === 'ok') return succeed(state, { ...act, finishedAt }, tried.outcome, durationMs, deps);
+  const failed: ActStep = { ...act, finishedAt, error: { code: tried.code, message: tried.message } };
+  if (mayHaveHappened(tried.code) && !(spec !== null && isRepeatable(spec) && signal.aborted)) {
+    // Left as `started`: planActs makes it again if it is repeatable and asks a person if it is not (R4).
+    return merge({ steps: [{ ...failed, status: 'started', finishedAt: null }], audit: [actOutcome(state, failed, 'unknown', durationMs)] });
+  }
+  const settled: ActStep = { ...failed, status: 'failed' };
+  return merge({ steps: [settled], events: [resultEvent(settled)], audit: [actOutcome(state, settled, 'error', durationMs)] });
+}
+
+type Tried = { readonly kind: 'ok'; readonly outcome: ToolOutcome } | { readonly kind: 'error'; readonly code: NonNullable<ActStep['error']>['code']; readonly message: string };
+
+async function tryCall(state: RunState, act: ActStep, deps: DriveDeps, signal: AbortSignal): Promise<Tried> {
+  const args: JsonObject = isJsonObject(act.args) ? act.args : {};
+  try {
+    const outcome = await inSpan('Tool.Execute', { 'tool.name': act.tool, 'tool.input_size': JSON.stringify(args).length, 'gen_ai.tool.name': act.tool }, () =>
+      deps.tools.call(
+        { tool: act.tool, args, idempotencyKey: callIdempotencyKey(state.run.id, act.no), runId: state.run.id, stepId: act.id, dryRun: false },
+        { signal, principal: state.run.principal, traceContext: traceHeaders({ traceId: state.run.traceId, rootSpanId: state.rootSpanId }) },
+      ),
+    );
+    return { kind: 'ok', outcome };
+  } catch (thrown) {
+    const error = toPlatformError(thrown, 'tool_failed');
+    return { kind: 'error', code: error.code, message: error.message };
+  }
+}
+
+/** Codes after which nobody can say whether the world has changed. */
+const mayHaveHappened = (code: string): boolean => code === 'tool_timeout' || code === 'tool_unavailable' || code === 'cancelled' || code === 'internal';
+
+function succeed(state: RunState, act: ActStep, outcome: ToolOutcome, durationMs: number, deps: DriveDeps): Fragment {
+  const result = deps.text.mask(outcome.output);
+  const lineage = outcome.lineage ?? [];
+  const suspicious = deps.text.looksLikeInjection(JSON.stringify(result));
+  const step: ActStep = { ...act, status: 'done', result, lineage, suspicious };
+  const retrieved = { type: 'knowledge_retrieved' as const, data: { step: act.no, chunks: lineage.map((ref) => ({ chunk_id: ref.chunkId, title: ref.title, source: ref.source, score: ref.score })) } };
+  return merge({
+    steps: [step],
+    events: [...(lineage.length === 0 ? [] : [retrieved]), resultEvent(step)],
+    audit: [actOutcome(state, step, 'ok', durationMs)],
+  });
+}

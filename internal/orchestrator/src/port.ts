@@ -1,0 +1,130 @@
+import type {
+  Agent,
+  Approval,
+  ApprovalDecision,
+  AuditFact,
+  ClaimedRun,
+  CommitResult,
+  Decision,
+  DecisionRequest,
+  ErrorCode,
+  JsonValue,
+  NewRun,
+  NewRunEvent,
+  Principal,
+  QuotaReservation,
+  Run,
+  RunCommit,
+  RunSignals,
+  Step,
+  StepDelta,
+  TokenUsage,
+  ToolSpec,
+} from '@openeaap/kernel';
+import type { RuntimeAdapter, ToolInvocation, ToolOutcome } from '@openeaap/adapter';
+
+/** What the orchestrator needs of the store. */
+export interface RunStore {
+  readonly acceptRun: (run: NewRun) => Promise<
+    { readonly kind: 'accepted' } | { readonly kind: 'replayed'; readonly runId: string } | { readonly kind: 'mismatch'; readonly runId: string }
+  >;
+  readonly getRun: (tenantId: string, runId: string) => Promise<Run | null>;
+  readonly findAgent: (tenantId: string, reference: AgentReference) => Promise<Agent | null>;
+  readonly claimRuns: (claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number }) => Promise<readonly ClaimedRun[]>;
+  readonly readSteps: (tenantId: string, runId: string) => Promise<readonly Step[]>;
+  readonly readSignals: (tenantId: string, runId: string) => Promise<RunSignals>;
+  readonly commitRun: (commit: RunCommit) => Promise<CommitResult>;
+  readonly reserveQuota: (tenantId: string, wanted: readonly QuotaReservation[]) => Promise<
+    { readonly kind: 'granted' } | { readonly kind: 'exceeded'; readonly quota: string; readonly used: number; readonly limit: number }
+  >;
+  readonly getApproval: (tenantId: string, approvalId: string) => Promise<Approval | null>;
+  /** Compare-and-set; null: nothing was written. */
+  readonly decideApproval: (
+    decision: ApprovalDecision & { readonly callHash: string },
+    record: { readonly event: NewRunEvent; readonly audit: readonly AuditFact[] },
+  ) => Promise<Approval | null>;
+  readonly requestCancel: (request: { readonly tenantId: string; readonly runId: string; readonly by: string; readonly reason: string | null }) => Promise<boolean>;
+  readonly listCancelledRuns: (nodeId: string) => Promise<readonly string[]>;
+  readonly registerNode: (node: { readonly id: string; readonly host: string; readonly pid: number; readonly version: string }) => Promise<void>;
+  readonly beatNode: (nodeId: string) => Promise<boolean>;
+  readonly stopNode: (nodeId: string) => Promise<void>;
+}
+
+export interface AgentReference {
+  readonly id?: string;
+  readonly name?: string;
+  readonly version?: string;
+}
+
+/** The PDP. `decide` is total: it answers whatever it is asked. */
+export interface PolicyPort {
+  readonly currentVersion: () => string;
+  /** null: this version is nowhere to be found, and what is asked of it is denied. */
+  readonly load: (tenantId: string, version: string) => Promise<PinnedPolicy | null>;
+}
+
+export interface PinnedPolicy {
+  readonly version: string;
+  readonly decide: (request: DecisionRequest) => Decision;
+  /** Could this principal ever call the tool? What it never could is not even shown to the model. */
+  readonly mayUse: (principal: Principal, agent: { readonly name: string }, tool: string) => boolean;
+}
+
+/** Tools of every plugin, behind one door. */
+export interface ToolPort {
+  readonly find: (name: string) => ToolSpec | null;
+  /** null: valid. Otherwise what is wrong, for the model to read. */
+  readonly validate: (tool: string, args: JsonValue) => string | null;
+  /** Errors: PlatformError. The output is within the limits. */
+  readonly call: (invocation: ToolInvocation, context: { readonly signal: AbortSignal; readonly principal: Principal; readonly traceContext: Readonly<Record<string, string>> }) => Promise<ToolOutcome>;
+}
+
+export interface RuntimePort {
+  readonly find: (name: string) => RuntimeAdapter | null;
+}
+
+/** What the gateway itself saw of a step's model calls; whatever a runtime claims is not believed. */
+export interface MeterPort {
+  readonly take: (stepId: string) => { readonly usage: TokenUsage; readonly backend: string; readonly calls: number } | null;
+  /** Credentials for the model that are good for this step alone. */
+  readonly credentials: (step: StepIdentity) => Readonly<Record<string, string>>;
+  readonly revoke: (stepId: string) => void;
+}
+
+export interface StepIdentity {
+  readonly tenantId: string;
+  readonly runId: string;
+  readonly stepId: string;
+  readonly agentId: string;
+  readonly userId: string;
+  readonly traceId: string;
+  /** Most completion tokens; 0: no limit. */
+  readonly maxTokens: number;
+  readonly timeoutMs: number;
+}
+
+export interface TextPort {
+  /** Applies the policy's PII rules: what is stored has been through it. */
+  readonly mask: (value: JsonValue) => JsonValue;
+  readonly looksLikeInjection: (text: string) => boolean;
+}
+
+/** For whoever watches this node: live events and deltas. Both must return at once. */
+export interface WatchPort {
+  readonly committed: (runId: string, lastSeq: number, ended: boolean) => void;
+  readonly delta: (delta: StepDelta) => void;
+}
+
+/** For metrics. */
+export type Observation =
+  | { readonly kind: 'run_ended'; readonly agentId: string; readonly status: string; readonly seconds: number }
+  | { readonly kind: 'tokens'; readonly agentId: string; readonly model: string; readonly tokens: number }
+  | { readonly kind: 'blocked'; readonly rule: string; readonly userGroup: string }
+  | { readonly kind: 'think'; readonly seconds: number; readonly outcome: 'ok' | ErrorCode }
+  | { readonly kind: 'tool'; readonly tool: string; readonly seconds: number; readonly outcome: 'ok' | ErrorCode };
+
+export interface Log {
+  readonly info: (fields: object, message: string) => void;
+  readonly warn: (fields: object, message: string) => void;
+  readonly error: (fields: object, message: string) => void;
+}
