@@ -1,0 +1,26 @@
+import type { Approval, ApprovalStatus } from '@openeaap/kernel';
+import type { Queryable, Statement } from '../database.ts';
+import { run } from '../database.ts';
+import type { ApprovalRow } from '../rows.ts';
+import { toApproval } from '../rows.ts';
+
+const LIST_APPROVALS: Statement = {
+  name: 'list-approvals',
+  text: `
+SELECT * FROM approvals
+WHERE tenant_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::uuid IS NULL OR run_id = $3) AND ($4::uuid IS NULL OR id < $4)
+ORDER BY id DESC LIMIT $5`,
+};
+
+export interface ApprovalFilter {
+  readonly tenantId: string;
+  readonly status?: ApprovalStatus | undefined;
+  readonly runId?: string | undefined;
+  readonly before?: string | undefined;
+  readonly limit: number;
+}
+
+export async function listApprovals(db: Queryable, filter: ApprovalFilter): Promise<readonly Approval[]> {
+  const { rows } = await run<ApprovalRow>(db, LIST_APPROVALS, [filter.tenantId, filter.status, filter.runId, filter.before, filter.limit]);
+  return rows.map(toApproval);
+}

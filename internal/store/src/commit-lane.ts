@@ -1,0 +1,247 @@
+import type { Pool } from 'pg';
+import type { AuditFact, Clock, CommitResult, RunCommit } from '@openeaap/kernel';
+import { PlatformError } from '@openeaap/kernel';
+import type { AuditRow, ChainHead, UnchainedAuditRow } from './audit/audit-row.ts';
+import { READ_CHAIN_HEAD } from './audit/read-chain-head.ts';
+import type { Queryable } from './database.ts';
+import { REFUSED, run, sqlState, toStoreError } from './database.ts';
+import type { CommittedRow } from './runs/commit-runs.ts';
+import { COMMIT_RUNS, toCommitValues } from './runs/commit-runs.ts';
+import { READ_FENCE } from './runs/read-fence.ts';
+
+/**
+ * The one way in which this process writes what is audited.
+ *
+ * Invariants:
+ *  L1 At most one statement of the lane is under way. So the audit chain of this writer has one
+ *     tail and cannot fork, and whatever waits meanwhile is written together by the next statement:
+ *     alone when idle (no delay), in groups under load (few transactions).
+ *  L2 A refused fence of one run never harms the commit of another: the group is sent again one by one.
+ *  L3 A commit whose answer was lost is sent again until the database answers. Its `commitNo` tells
+ *     whether it had been written; it is never written twice.
+ *  L4 The chain's head in memory moves only after the database has said yes; after any doubt it is read again.
+ */
+export interface CommitLane {
+  /** Never rejects for an unreachable database (L3) until the lane is closed; rejects with `internal` for what the database will never take. */
+  readonly commitRun: (commit: RunCommit) => Promise<CommitResult>;
+  /**
+   * Runs one statement that also writes audit rows; `attempt` gets them chained. Its statement must
+   * write all or nothing, and return null exactly when it wrote nothing.
+   */
+  readonly withAudit: <T>(facts: readonly AuditFact[], attempt: AuditedAttempt<T>) => Promise<T | null>;
+  readonly head: () => ChainHead;
+  /** Refuses new work and resolves when what was accepted has been written. */
+  readonly close: () => Promise<void>;
+}
+
+export type AuditedAttempt<T> = (db: Queryable, rows: readonly AuditRow[]) => Promise<T | null>;
+
+export interface CommitLaneOptions {
+  readonly pool: Pool;
+  readonly chainId: string;
+  /** Masks a fact into a row; throws only for a programming error. From the audit room. */
+  readonly toAuditRow: (fact: AuditFact) => UnchainedAuditRow;
+  readonly chain: (head: ChainHead, rows: readonly UnchainedAuditRow[]) => readonly AuditRow[];
+  readonly genesis: (chainId: string) => string;
+  readonly clock: Clock;
+  /** Most commits in one statement. 64: beyond it the statement grows but the share of the fsync does not. */
+  readonly groupLimit?: number;
+  /** First and longest wait between tries while the database is away. */
+  readonly retryMs?: { readonly first: number; readonly longest: number };
+  readonly onRetry?: (error: PlatformError) => void;
+}
+
+interface RunEntry {
+  readonly kind: 'run';
+  readonly commit: RunCommit;
+  readonly rows: readonly UnchainedAuditRow[];
+  readonly resolve: (result: CommitResult) => void;
+  readonly reject: (error: PlatformError) => void;
+}
+
+interface AuditEntry {
+  readonly kind: 'audit';
+  /** Does the work and settles its caller; true when rows were written. */
+  readonly attempt: (head: ChainHead) => Promise<ChainHead>;
+  readonly reject: (error: PlatformError) => void;
+}
+
+export function createCommitLane(options: CommitLaneOptions): CommitLane {
+  const { pool, clock } = options;
+  const groupLimit = options.groupLimit ?? 64;
+  const retryMs = options.retryMs ?? { first: 50, longest: 2_000 };
+  const queue: (RunEntry | AuditEntry)[] = [];
+  const closing = new AbortController();
+  let head: ChainHead = { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) };
+  let pumping: Promise<void> | null = null;
+
+  return {
+    commitRun: (commit) =>
+      new Promise((resolve, reject) => {
+        const rows = commit.audit.map(options.toAuditRow);
+        enqueue({ kind: 'run', commit, rows, resolve, reject });
+      }),
+    withAudit: (facts, attempt) =>
+      new Promise((resolve, reject) => {
+        const rows = facts.map(options.toAuditRow);
+        const work = async (from: ChainHead): Promise<ChainHead> => {
+          const chained = options.chain(from, rows);
+          const result = await attempt(pool, chained);
+          resolve(result);
+          return result === null ? from : tailOf(chained, from);
+        };
+        enqueue({ kind: 'audit', attempt: work, reject });
+      }),
+    head: () => head,
+    close: async () => {
+      closing.abort();
+      await pumping;
+    },
+  };
+
+  function enqueue(entry: RunEntry | AuditEntry): void {
+    if (closing.signal.aborted) {
+      entry.reject(new PlatformError('unavailable', 'The store is closing.'));
+      return;
+    }
+    queue.push(entry);
+    pumping ??= pump().finally(() => {
+      pumping = null;
+    });
+  }
+
+  /** L1. Supervised by `pumping`; settles every entry and never rejects. */
+  async function pump(): Promise<void> {
+    for (;;) {
+      const first = queue[0];
+      if (first === undefined) return;
+      if (first.kind === 'audit') {
+        queue.shift();
+        await runAudited(first);
+      } else {
+        await runGroup(takeGroup());
+      }
+    }
+  }
+
+  function takeGroup(): RunEntry[] {
+    const group: RunEntry[] = [];
+    while (group.length < groupLimit && queue[0]?.kind === 'run') group.push(queue.shift() as RunEntry);
+    return group;
+  }
+
+  async function runAudited(entry: AuditEntry): Promise<void> {
+    try {
+      head = await entry.attempt(head);
+    } catch (thrown) {
+      entry.reject(toStoreError(thrown));
+      await rereadHead();
+    }
+  }
+
+  async function runGroup(group: readonly RunEntry[]): Promise<void> {
+    try {
+      await writeGroup(group);
+    } catch (thrown) {
+      const error = toStoreError(thrown);
+      if (error.code === 'unavailable') {
+        await rereadHead();
+        for (const entry of group) await runAlone(entry);
+      } else if (group.length > 1) {
+        for (const entry of group) await runAlone(entry);
+      } else {
+        await settleRefusal(group[0] as RunEntry, error);
+      }
+    }
+  }
+
+  /** L2, L3: one commit, sent until the database says yes or no. */
+  async function runAlone(entry: RunEntry): Promise<void> {
+    for (let waitMs = retryMs.first; ; waitMs = Math.min(waitMs * 2, retryMs.longest)) {
+      try {
+        await writeGroup([entry]);
+        return;
+      } catch (thrown) {
+        const error = toStoreError(thrown);
+        if (error.code !== 'unavailable') return settleRefusal(entry, error);
+        options.onRetry?.(error);
+        if (closing.signal.aborted) return entry.reject(error);
+        await clock.sleep(waitMs, closing.signal);
+        await rereadHead();
+      }
+    }
+  }
+
+  async function writeGroup(group: readonly RunEntry[]): Promise<void> {
+    const rows = options.chain(head, group.flatMap((entry) => entry.rows));
+    const values = toCommitValues(group.map((entry) => entry.commit), rows);
+    const result = await run<CommittedRow>(pool, COMMIT_RUNS, values);
+    head = tailOf(rows, head);
+    const byRun = new Map(result.rows.map((row) => [`${row.tenant_id}/${row.id}`, row]));
+    for (const entry of group) {
+      const row = byRun.get(`${entry.commit.lease.tenantId}/${entry.commit.lease.runId}`);
+      if (row === undefined) entry.reject(new PlatformError('internal', 'A commit was written without an answer.'));
+      else entry.resolve(toCommitted(row));
+    }
+  }
+
+  async function settleRefusal(entry: RunEntry, error: PlatformError): Promise<void> {
+    if (sqlState(error.cause) !== REFUSED) return entry.reject(error);
+    try {
+      entry.resolve(await readRefusal(pool, entry.commit));
+    } catch (thrown) {
+      entry.reject(toStoreError(thrown));
+    }
+  }
+
+  /** L4. */
+  async function rereadHead(): Promise<void> {
+    for (let waitMs = retryMs.first; ; waitMs = Math.min(waitMs * 2, retryMs.longest)) {
+      try {
+        const { rows } = await run<{ chain_seq: string; row_hash: string }>(pool, READ_CHAIN_HEAD, [options.chainId]);
+        const newest = rows[0];
+        head =
+          newest === undefined
+            ? { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) }
+            : { chainId: options.chainId, seq: Number(newest.chain_seq), hash: newest.row_hash };
+        return;
+      } catch (thrown) {
+        options.onRetry?.(toStoreError(thrown));
+        if (closing.signal.aborted) return;
+        await clock.sleep(waitMs, closing.signal);
+      }
+    }
+  }
+}
+
+/** Why the fence did not hold, or that the same commit had been written before (L3). */
+async function readRefusal(db: Queryable, commit: RunCommit): Promise<CommitResult> {
+  const { lease } = commit;
+  const { rows } = await run<{
+    node_id: string | null;
+    lease_epoch: string;
+    status: string;
+    commit_no: string;
+    last_seq: string;
+    signal_no: string;
+    cancel_requested: boolean;
+  }>(db, READ_FENCE, [lease.tenantId, lease.runId]);
+  const row = rows[0];
+  if (row === undefined || row.node_id !== lease.nodeId || Number(row.lease_epoch) !== lease.epoch) return { kind: 'fenced' };
+  const commitNo = Number(row.commit_no);
+  if (commitNo === commit.commitNo + 1) return toCommitted(row);
+  if (row.status !== 'running' || commitNo !== commit.commitNo) return { kind: 'fenced' };
+  return { kind: 'signalled' };
+}
+
+const toCommitted = (row: { last_seq: string; signal_no: string; cancel_requested: boolean }): CommitResult => ({
+  kind: 'committed',
+  lastSeq: Number(row.last_seq),
+  signalNo: Number(row.signal_no),
+  cancelRequested: row.cancel_requested,
+});
+
+function tailOf(rows: readonly AuditRow[], head: ChainHead): ChainHead {
+  const last = rows.at(-1);
+  return last === undefined ? head : { chainId: last.chain_id, seq: last.chain_seq, hash: last.row_hash };
+}

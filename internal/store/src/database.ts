@@ -1,0 +1,55 @@
+import type { Pool, QueryResult, QueryResultRow } from 'pg';
+import { PlatformError } from '@openeaap/kernel';
+
+/** One SQL statement with a name: PostgreSQL plans it once per connection. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export type Queryable = Pick<Pool, 'query'>;
+
+/**
+ * Runs one statement. Errors come out as PlatformError: `unavailable` when the database cannot be
+ * reached or went away (the statement may or may not have been done), `internal` otherwise.
+ */
+export async function run<Row extends QueryResultRow>(db: Queryable, statement: Statement, values: readonly unknown[]): Promise<QueryResult<Row>> {
+  try {
+    return await db.query<Row>({ name: statement.name, text: statement.text, values: [...values] });
+  } catch (thrown) {
+    throw toStoreError(thrown);
+  }
+}
+
+/** SQLSTATE of `openeaap_refuse()`: a fence did not hold, nothing was written. */
+export const REFUSED = 'OEA01';
+
+/** SQLSTATE classes that say the server or the way to it is the trouble, not the statement. */
+const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58', '25']);
+/** Two transactions stood in each other's way; the same statement may be sent again. */
+const RETRYABLE_STATES = new Set(['40001', '40P01', '55P03']);
+
+export function toStoreError(thrown: unknown): PlatformError {
+  if (thrown instanceof PlatformError) return thrown;
+  const state = sqlState(thrown);
+  if (state === undefined || UNAVAILABLE_CLASSES.has(state.slice(0, 2)) || RETRYABLE_STATES.has(state)) {
+    return new PlatformError('unavailable', 'The database did not answer. The request can be sent again.', { cause: thrown });
+  }
+  return new PlatformError('internal', 'The database refused a statement.', { cause: thrown });
+}
+
+/** The SQLSTATE of a server's error; undefined for everything that did not come from the server. */
+export function sqlState(thrown: unknown): string | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('code' in thrown) || typeof thrown.code !== 'string') return undefined;
+  return /^[0-9A-Z]{5}$/.test(thrown.code) && !/^E[A-Z]{4}$/.test(thrown.code) ? thrown.code : undefined;
+}
+
+/**
+ * JSON text that PostgreSQL's jsonb takes. It refuses U+0000 and lone surrogates, which model and
+ * tool output may hold; both become U+FFFD.
+ */
+export function toJsonb(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (!/\\u(?:0000|d[89a-f])/i.test(text)) return text;
+  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'string' ? item.toWellFormed().replaceAll('\u0000', '\uFFFD') : item));
+}

@@ -1,0 +1,5 @@
+import type { Migration } from '../migrate.ts';
+import { controlPlane } from './0001_control_plane.ts';
+
+/** Every migration, oldest first. One that has been released is never changed. */
+export const migrations: readonly Migration[] = [controlPlane];

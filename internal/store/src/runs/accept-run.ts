@@ -1,0 +1,59 @@
+import type { NewRun } from '@openeaap/kernel';
+import { PlatformError } from '@openeaap/kernel';
+import type { Queryable, Statement } from '../database.ts';
+import { run, toJsonb } from '../database.ts';
+
+/**
+ * R1: the run and its first events, in one statement. The unique index on (tenant, key) lets one
+ * of many equal requests win; the others insert nothing.
+ */
+const ACCEPT_RUN: Statement = {
+  name: 'accept-run',
+  text: `
+WITH accepted AS (
+  INSERT INTO runs (tenant_id, id, agent_id, agent_name, agent_version, policy_version, user_id, groups, clearance, trace_id, root_span_id,
+    idempotency_key, request_hash, status, input_payload, source, last_seq, wake_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'pending', $14::jsonb, $15, jsonb_array_length($16::jsonb), now())
+  ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
+  RETURNING tenant_id, id, created_at
+), event AS (
+  INSERT INTO run_events (tenant_id, run_id, seq, type, data)
+  SELECT a.tenant_id, a.id, e.seq, e.item ->> 'type', e.item -> 'data'
+  FROM accepted a, jsonb_array_elements($16::jsonb) WITH ORDINALITY AS e(item, seq)
+)
+SELECT created_at FROM accepted`,
+};
+
+const FIND_BY_KEY: Statement = {
+  name: 'find-run-by-key',
+  text: 'SELECT id, request_hash FROM runs WHERE tenant_id = $1 AND idempotency_key = $2',
+};
+
+export type Acceptance = { readonly kind: 'accepted' } | { readonly kind: 'replayed'; readonly runId: string } | { readonly kind: 'mismatch'; readonly runId: string };
+
+export async function acceptRun(db: Queryable, newRun: NewRun): Promise<Acceptance> {
+  const { principal } = newRun;
+  const { rowCount } = await run(db, ACCEPT_RUN, [
+    newRun.tenantId,
+    newRun.id,
+    newRun.agentId,
+    newRun.agentName,
+    newRun.agentVersion,
+    newRun.policyVersion,
+    principal.userId,
+    principal.groups,
+    principal.clearance,
+    newRun.traceId,
+    newRun.rootSpanId,
+    newRun.idempotencyKey,
+    newRun.requestHash,
+    toJsonb(newRun.input),
+    newRun.source,
+    toJsonb(newRun.events),
+  ]);
+  if (rowCount === 1) return { kind: 'accepted' };
+  const { rows } = await run<{ id: string; request_hash: string }>(db, FIND_BY_KEY, [newRun.tenantId, newRun.idempotencyKey]);
+  const earlier = rows[0];
+  if (earlier === undefined) throw new PlatformError('unavailable', 'The run with this idempotency key is being removed. Send the request again.');
+  return { kind: earlier.request_hash === newRun.requestHash ? 'replayed' : 'mismatch', runId: earlier.id };
+}
