@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { PlatformError } from '@openeaap/kernel';
+import { describe, expect, it } from 'vitest';
+import { describeInactiveSettings, parseGatewayConfig } from './config.ts';
+import { parseEndpoint } from './endpoint.ts';
+import { withOpenAiEnvironment } from './openai-environment.ts';
+
+/** Section 12.2 of the architecture document, verbatim. */
+const DOCUMENT_EXAMPLE = `# 模型服务网关配置
+routing_strategy: "cost_optimized" # cost_optimized | latency_optimized
+
+backends:
+  - name: "security-finetuned-72b"
+    type: "vllm"
+    endpoint: "http://msig-inference-vllm:8000"
+    capabilities: ["security_analysis", "code_audit"]
+    cost_per_1k: 0.0
+
+  - name: "general-gpt4"
+    type: "openai"
+    endpoint: "https://api.openai.com/v1"
+    capabilities: ["general_chat", "summarization"]
+    cost_per_1k: 0.03
+
+# 语义缓存配置
+semantic_cache:
+  enabled: true
+  backend: "redis-vector"
+  similarity_threshold: 0.92
+`;
+
+function failureOf(work: () => unknown): PlatformError {
+  try {
+    work();
+  } catch (thrown) {
+    if (thrown instanceof PlatformError) return thrown;
+    throw thrown;
+  }
+  throw new Error('expected a PlatformError');
+}
+
+describe('the configuration', () => {
+  it('of the document is read verbatim', () => {
+    const config = parseGatewayConfig(DOCUMENT_EXAMPLE, {});
+    expect(config).toEqual({
+      routingStrategy: 'cost_optimized',
+      defaultBackend: 'security-finetuned-72b',
+      backends: [
+        {
+          name: 'security-finetuned-72b', type: 'vllm', endpoint: 'http://msig-inference-vllm:8000', model: 'security-finetuned-72b',
+          capabilities: ['security_analysis', 'code_audit'], costUsdPer1k: 0, timeoutMs: 30_000, firstByteTimeoutMs: 30_000, maxAttempts: 2, script: '', labels: {},
+        },
+        {
+          name: 'general-gpt4', type: 'openai', endpoint: 'https://api.openai.com/v1', model: 'general-gpt4',
+          capabilities: ['general_chat', 'summarization'], costUsdPer1k: 0.03, timeoutMs: 30_000, firstByteTimeoutMs: 30_000, maxAttempts: 2, script: '', labels: {},
+        },
+      ],
+      semanticCache: { enabled: true, backend: 'redis-vector', similarityThreshold: 0.92 },
+    });
+    expect(describeInactiveSettings(config)).toHaveLength(1);
+  });
+
+  it('as shipped has one backend, labelled as simulated', () => {
+    const text = readFileSync(new URL('../../../configs/msig.yaml', import.meta.url), 'utf8');
+    const config = parseGatewayConfig(text, {});
+    expect(config.defaultBackend).toBe('scripted-demo');
+    expect(config.backends).toMatchObject([{ name: 'scripted-demo', type: 'scripted', script: 'scripts/security-triage.yaml', labels: { simulated: 'true' } }]);
+    expect(describeInactiveSettings(config)).toEqual([]);
+  });
+
+  it('takes keys from the environment and shows them nowhere', () => {
+    const config = parseGatewayConfig('backends: [{name: a, type: vllm, endpoint: "http://h", api_key_env: K, timeout_ms: 100, model: m, labels: {x: y}}]', { K: ' sk-secret\n' });
+    expect(config.backends[0]?.apiKey?.()).toBe('sk-secret');
+    expect(config.backends[0]).toMatchObject({ timeoutMs: 100, firstByteTimeoutMs: 100, model: 'm', labels: { x: 'y' } });
+    expect(JSON.stringify(config) + inspect(config, { depth: null })).not.toContain('sk-secret');
+  });
+
+  it.each([
+    ['backends: [{name: a, type: vllm, endpoint: "http://h"}]\nrouting_stratgy: x', '2:1', 'Did you mean "routing_strategy"?'],
+    ['backends:\n  - name: a\n    type: vllm\n    endpont: "http://h"', '4:5', 'Did you mean "endpoint"?'],
+    ['backends:\n  - name: a\n    type: vlm\n    endpoint: "http://h"', '3:11', 'vllm, openai, scripted'],
+    ['backends:\n  - name: a\n    type: vllm', '2:5', '"endpoint" is missing'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "host:8000"}', '2:37', 'http://'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://u:p@h"}', '2:37', 'api_key_env'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", cost_per_1k: "1"}', '2:62', 'must be a number'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", timeout_ms: 0}', '2:61', 'from 1 to'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", timeout_ms: 50, first_byte_timeout_ms: 60}', '2:88', 'from 1 to 50'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", api_key_env: MISSING}', '2:62', 'MISSING is not set'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", capabilities: x}', '2:63', 'must be a list'],
+    ['backends:\n  - {name: a, type: scripted}', '2:5', '"script" is missing'],
+    ['backends:\n  - {name: a, type: scripted, script: s, endpoint: "http://h"}', '2:52', 'remove it'],
+    ['backends:\n  - {name: a, type: scripted, script: s}\n  - {name: a, type: scripted, script: s}', '3:5', 'used twice'],
+    ['default_backend: b\nbackends: [{name: a, type: scripted, script: s}]', '1:18', 'No backend is named "b"'],
+    ['backends: []', '1:11', 'At least one'],
+    ['backends: [{name: a, type: scripted, script: s}]\nsemantic_cache: {enabled: "yes"}', '2:27', 'true or false'],
+    ['backends: [{name: a, type: scripted, script: s}]\nsemantic_cache: {similarity_threshold: 92}', '2:40', 'from 0 to 1'],
+    ['backends: [\n', '2:1', 'not valid YAML'],
+    ['', '1:1', 'must be a mapping'],
+    ['a: 1\na: 2', '2:1', 'not valid YAML'],
+  ])('%j is refused at %s with the cure', (text, at, cure) => {
+    const error = failureOf(() => parseGatewayConfig(text, {}, 'm.yaml'));
+    expect(error.code).toBe('invalid_input');
+    expect(error.message).toContain(cure);
+    expect(error.message.startsWith(`m.yaml:${at}: `)).toBe(true);
+  });
+});
+
+describe('the OPENAI_* variables', () => {
+  const config = parseGatewayConfig(DOCUMENT_EXAMPLE, {});
+
+  it('unset or empty change nothing', () => {
+    expect(withOpenAiEnvironment(config, { baseUrl: undefined, apiKey: '', model: 'm' })).toBe(config);
+  });
+
+  it('put their server first, as the default and for every capability', () => {
+    const changed = withOpenAiEnvironment(config, { baseUrl: 'http://127.0.0.1:1/v1/', apiKey: 'sk-1', model: 'm' });
+    expect(changed.defaultBackend).toBe('openai');
+    expect(changed.backends.map((backend) => backend.name)).toEqual(['openai', 'security-finetuned-72b', 'general-gpt4']);
+    expect(changed.backends[0]).toMatchObject({ model: 'm', endpoint: 'http://127.0.0.1:1/v1/', capabilities: ['security_analysis', 'code_audit', 'general_chat', 'summarization'] });
+    expect(changed.backends[0]?.apiKey?.()).toBe('sk-1');
+  });
+
+  it('with a key alone mean OpenAI itself, with a URL alone a server without a key', () => {
+    expect(withOpenAiEnvironment(config, { baseUrl: undefined, apiKey: 'sk-1', model: undefined }).backends[0]).toMatchObject({ endpoint: 'https://api.openai.com/v1', model: '' });
+    expect(withOpenAiEnvironment(config, { baseUrl: 'http://h', apiKey: undefined, model: undefined }).backends[0]?.apiKey).toBeUndefined();
+  });
+
+  it('that cannot be used are refused without being shown', () => {
+    expect(failureOf(() => withOpenAiEnvironment(config, { baseUrl: 'ftp://secret', apiKey: undefined, model: undefined })).message).not.toContain('secret');
+    expect(failureOf(() => withOpenAiEnvironment(config, { baseUrl: undefined, apiKey: 'sk-se\ncret', model: undefined })).message).not.toContain('cret');
+  });
+});
+
+describe('an endpoint', () => {
+  it.each([
+    ['http://host:8000', 'http://host:8000', '/v1'],
+    ['http://host:8000/', 'http://host:8000', '/v1'],
+    ['https://api.openai.com/v1', 'https://api.openai.com', '/v1'],
+    ['https://api.openai.com/v1/', 'https://api.openai.com', '/v1'],
+    ['https://host/proxy/openai/v1/chat/completions', 'https://host', '/proxy/openai/v1'],
+  ])('%s leads to the right base', (text, origin, basePath) => {
+    expect(parseEndpoint(text)).toEqual({ origin, basePath });
+  });
+});

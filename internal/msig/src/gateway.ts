@@ -1,0 +1,217 @@
+import { trace } from '@opentelemetry/api';
+import type { Tracer } from '@opentelemetry/api';
+import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError } from '@openeaap/kernel';
+import type { ChatReply, ChatRequest, ErrorCode, TokenUsage } from '@openeaap/kernel';
+import type { Backend, BackendReply, TokenCounts } from './backend.ts';
+import type { BackendConfig, BackendType, GatewayConfig } from './config.ts';
+import { startInvokeSpan } from './invoke-span.ts';
+import { linkAbort } from './link-abort.ts';
+import { createOpenAiBackend } from './openai-backend.ts';
+import { parseScript } from './script.ts';
+import { createScriptedBackend } from './scripted-backend.ts';
+import { selectBackend } from './select-backend.ts';
+import { createUsageMeter } from './usage-meter.ts';
+import type { UsageMeter } from './usage-meter.ts';
+
+/** The one way to a model. */
+export interface Gateway {
+  /**
+   * One chat with the backend that `request.model` selects. Errors: `model_unavailable` (may be
+   * tried again), `model_rejected`, `model_invalid_output`, `not_found` (no such model),
+   * `cancelled` (the caller's signal).
+   */
+  readonly chat: (request: ChatRequest, options: ChatOptions) => Promise<ChatReply>;
+  /** The configured backends, the default one first. */
+  readonly models: () => readonly ModelInfo[];
+  /** Usage per step as the gateway saw it. */
+  readonly meter: Pick<UsageMeter, 'take'>;
+  /** How the latest chat of each backend went; asks no server. */
+  readonly health: () => GatewayHealth;
+  /** Ends the chats in flight with `model_unavailable` and gives connections back. */
+  readonly close: () => Promise<void>;
+}
+
+export interface ChatOptions {
+  readonly signal: AbortSignal;
+  /** Text as it is produced. Nothing of it is taken back: once it was called, the chat is not tried again. */
+  readonly onDelta?: (text: string) => void;
+  readonly attribution: Attribution;
+  /** Bound of the whole chat; the backend's `timeout_ms` holds where it is less. */
+  readonly timeoutMs?: number;
+}
+
+/** For whom the tokens are spent. */
+export interface Attribution {
+  readonly tenantId: string;
+  readonly runId: string;
+  readonly stepId: string;
+  readonly agentId: string;
+  readonly userId: string;
+  readonly traceId: string;
+}
+
+export interface ModelInfo {
+  readonly name: string;
+  readonly type: BackendType;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capabilities: readonly string[];
+}
+
+export interface GatewayHealth {
+  /** False when the latest chat of the default backend found no model. */
+  readonly serving: boolean;
+  readonly backends: readonly BackendHealth[];
+}
+
+export interface BackendHealth {
+  readonly name: string;
+  /** `unknown` before its first chat. */
+  readonly state: 'unknown' | 'up' | 'down';
+  /** Safe to show. */
+  readonly detail: string;
+}
+
+export interface GatewayDeps {
+  /** Milliseconds since the epoch, for a Retry-After may name a date. */
+  readonly now: () => number;
+  /** Ids for tool calls that a server left without one. */
+  readonly newId: () => string;
+  /** 0 up to 1; spreads the waits between tries. */
+  readonly random: () => number;
+  /** The text of a script, by its path as the configuration file gives it. */
+  readonly readScript: (path: string) => string;
+  /** For metrics; called once per chat, and must not throw. */
+  readonly observe?: (event: GatewayEvent) => void;
+  /** Default: the global tracer, silent until an SDK is registered. */
+  readonly tracer?: Tracer;
+}
+
+export interface GatewayEvent {
+  readonly backend: string;
+  /** The model's own name for itself where it answered. */
+  readonly model: string;
+  readonly outcome: 'ok' | ErrorCode;
+  readonly latencyMs: number;
+  /** All tries together. */
+  readonly usage: TokenUsage;
+  readonly attribution: Attribution;
+}
+
+/** Errors: `invalid_input` when a script cannot be used. */
+export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway {
+  const backends = new Map(config.backends.map((each) => [each.name, createBackend(each, deps)]));
+  const meter = createUsageMeter();
+  const health = new Map<string, BackendHealth>();
+  const closing = new AbortController();
+  const tracer = deps.tracer ?? trace.getTracer('@openeaap/msig');
+
+  const chat = async (request: ChatRequest, options: ChatOptions): Promise<ChatReply> => {
+    const selected = selectBackend(config, request.model);
+    const backend = backends.get(selected.name);
+    if (backend === undefined) throw new PlatformError('internal', `The backend "${selected.name}" was not created.`);
+    const span = startInvokeSpan(tracer, selected, { request, attribution: options.attribution });
+    const startedMs = deps.now();
+    const spent: TokenUsage[] = [];
+    const onUsage = (counts: TokenCounts): void => void spent.push(price(counts, selected.costUsdPer1k));
+    const settle = (reply: BackendReply | null, error: PlatformError | null): void => {
+      const usage = spent.reduce(addUsage, NO_USAGE);
+      const latencyMs = deps.now() - startedMs;
+      const seen = { usage, backend: selected.name, model: reply?.model ?? selected.model, latencyMs };
+      meter.add(options.attribution.stepId, seen);
+      span.end({ usage, reply, error });
+      noteHealth(health, selected.name, error);
+      deps.observe?.({ ...seen, outcome: error?.code ?? 'ok', attribution: options.attribution });
+    };
+    try {
+      const reply = await span.run(() => chatInTime({ backend, selected, request, options, onUsage, closing: closing.signal, now: deps.now }));
+      settle(reply, null);
+      return { ...reply, usage: price(reply.usage, selected.costUsdPer1k), backend: selected.name };
+    } catch (thrown) {
+      const error = toPlatformError(thrown);
+      settle(null, error);
+      throw error;
+    }
+  };
+
+  return {
+    chat,
+    models: () => listModels(config),
+    meter: { take: meter.take },
+    health: () => reportHealth(config, health),
+    close: async () => {
+      closing.abort(new PlatformError('model_unavailable', 'The model gateway is shutting down.', { details: { reason: 'closing' } }));
+      await Promise.all([...backends.values()].map((backend) => backend.close()));
+    },
+  };
+}
+
+function createBackend(config: BackendConfig, deps: GatewayDeps): Backend {
+  if (config.type === 'scripted') return createScriptedBackend(parseScript(config.script, deps.readScript(config.script)));
+  return createOpenAiBackend(config, deps);
+}
+
+interface TimedChat {
+  readonly backend: Backend;
+  readonly selected: BackendConfig;
+  readonly request: ChatRequest;
+  readonly options: ChatOptions;
+  readonly onUsage: (counts: TokenCounts) => void;
+  readonly closing: AbortSignal;
+  readonly now: () => number;
+}
+
+/** One chat under everything that can end it early: the caller, the clock, and the end of the gateway. */
+async function chatInTime({ backend, selected, request, options, onUsage, closing, now }: TimedChat): Promise<BackendReply> {
+  const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, selected.timeoutMs);
+  const call = linkAbort(closing);
+  const cancel = (): void => call.abort(new PlatformError('cancelled', 'The chat was cancelled.'));
+  if (options.signal.aborted) cancel();
+  else options.signal.addEventListener('abort', cancel, { once: true });
+  const timer = setTimeout(() => call.abort(timedOut(selected.name, timeoutMs)), timeoutMs);
+  try {
+    call.signal.throwIfAborted();
+    return await backend.chat(request, {
+      signal: call.signal,
+      deadlineMs: now() + timeoutMs,
+      onDelta: options.onDelta ?? (() => undefined),
+      onUsage,
+    });
+  } catch (thrown) {
+    // Whatever broke because of the abort is only its echo; the reason is the error.
+    throw call.signal.aborted ? call.signal.reason : thrown;
+  } finally {
+    clearTimeout(timer);
+    options.signal.removeEventListener('abort', cancel);
+    call.unlink();
+  }
+}
+
+function timedOut(backend: string, timeoutMs: number): PlatformError {
+  return new PlatformError('model_unavailable', `The model backend "${backend}" did not finish within ${timeoutMs} ms.`, {
+    details: { backend, reason: 'timeout', timeout_ms: timeoutMs },
+  });
+}
+
+function price(counts: TokenCounts, costUsdPer1k: number): TokenUsage {
+  // USD per 1,000 tokens is 1,000 micro-dollars per token for each dollar.
+  const costUsdMicros = Math.round((counts.promptTokens + counts.completionTokens) * costUsdPer1k * 1_000);
+  return { ...counts, costUsdMicros };
+}
+
+function listModels(config: GatewayConfig): readonly ModelInfo[] {
+  const first = config.backends.filter((each) => each.name === config.defaultBackend);
+  const others = config.backends.filter((each) => each.name !== config.defaultBackend);
+  return [...first, ...others].map(({ name, type, labels, capabilities }) => ({ name, type, labels, capabilities }));
+}
+
+/** Only `model_unavailable` says something about the server; a cancelled chat or a refused request does not. */
+function noteHealth(health: Map<string, BackendHealth>, name: string, error: PlatformError | null): void {
+  if (error?.code === 'cancelled' || error?.details['reason'] === 'closing') return;
+  if (error?.code === 'model_unavailable') health.set(name, { name, state: 'down', detail: error.message });
+  else health.set(name, { name, state: 'up', detail: '' });
+}
+
+function reportHealth(config: GatewayConfig, health: ReadonlyMap<string, BackendHealth>): GatewayHealth {
+  const backends = config.backends.map(({ name }): BackendHealth => health.get(name) ?? { name, state: 'unknown', detail: 'No chat yet.' });
+  return { serving: health.get(config.defaultBackend)?.state !== 'down', backends };
+}

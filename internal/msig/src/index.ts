@@ -1,0 +1,8 @@
+/** The model gateway (MSIG): the one way from the platform to a model. */
+export { BACKEND_TYPES, describeInactiveSettings, parseGatewayConfig, ROUTING_STRATEGIES } from './config.ts';
+export type { BackendConfig, BackendType, GatewayConfig, SemanticCacheConfig } from './config.ts';
+export { createGateway } from './gateway.ts';
+export type { Attribution, BackendHealth, ChatOptions, Gateway, GatewayDeps, GatewayEvent, GatewayHealth, ModelInfo } from './gateway.ts';
+export { withOpenAiEnvironment } from './openai-environment.ts';
+export type { OpenAiEnvironment } from './openai-environment.ts';
+export type { StepUsage } from './usage-meter.ts';

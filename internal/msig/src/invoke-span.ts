@@ -1,0 +1,62 @@
+import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Span, Tracer } from '@opentelemetry/api';
+import type { ChatRequest, PlatformError, TokenUsage } from '@openeaap/kernel';
+import type { BackendReply } from './backend.ts';
+import type { BackendConfig } from './config.ts';
+import type { Attribution } from './gateway.ts';
+
+/**
+ * The span `LLM.Invoke` of document section 17.1, with the OpenTelemetry GenAI attributes beside
+ * the document's. Counts, names and codes only: never a word of the prompt or of the answer.
+ */
+export interface InvokeSpan {
+  /** Runs `work` with the span as the active one. */
+  readonly run: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly end: (outcome: InvokeOutcome) => void;
+}
+
+export interface InvokeOutcome {
+  readonly usage: TokenUsage;
+  readonly reply: BackendReply | null;
+  readonly error: PlatformError | null;
+}
+
+export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: { readonly request: ChatRequest; readonly attribution: Attribution }): InvokeSpan {
+  const model = backend.model === '' ? backend.name : backend.model;
+  const span = tracer.startSpan('LLM.Invoke', {
+    kind: SpanKind.CLIENT,
+    attributes: {
+      'llm.model': model,
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.provider.name': backend.type,
+      'gen_ai.request.model': model,
+      'gen_ai.request.stream': true,
+      ...(about.request.maxTokens === undefined ? {} : { 'gen_ai.request.max_tokens': about.request.maxTokens }),
+      ...(about.request.temperature === undefined ? {} : { 'gen_ai.request.temperature': about.request.temperature }),
+      'openeaap.backend': backend.name,
+      'openeaap.tenant_id': about.attribution.tenantId,
+      'openeaap.run_id': about.attribution.runId,
+      'openeaap.step_id': about.attribution.stepId,
+      'openeaap.trace_id': about.attribution.traceId,
+    },
+  });
+  return {
+    run: (work) => context.with(trace.setSpan(context.active(), span), work),
+    end: (outcome) => endSpan(span, outcome),
+  };
+}
+
+function endSpan(span: Span, { usage, reply, error }: InvokeOutcome): void {
+  span.setAttributes({
+    'llm.prompt_tokens': usage.promptTokens,
+    'llm.completion_tokens': usage.completionTokens,
+    'gen_ai.usage.input_tokens': usage.promptTokens,
+    'gen_ai.usage.output_tokens': usage.completionTokens,
+  });
+  if (reply !== null) span.setAttributes({ 'gen_ai.response.model': reply.model, 'gen_ai.response.finish_reasons': [reply.finishReason] });
+  if (error !== null) {
+    span.setAttribute('error.type', error.code);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error.code });
+  }
+  span.end();
+}

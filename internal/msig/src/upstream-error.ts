@@ -1,0 +1,97 @@
+import { PlatformError } from '@openeaap/kernel';
+import type { ErrorDetails } from '@openeaap/kernel';
+
+/** What is safe to know about a backend when it fails, and the secret to keep out of every error. */
+export interface UpstreamContext {
+  readonly backend: string;
+  readonly apiKey: string;
+}
+
+/** Characters of a server's own error message that are kept, and only in `cause`. */
+const SERVER_MESSAGE_CHARS = 300;
+
+const CURES: Readonly<Record<number, string>> = {
+  400: 'It did not accept the request; check that the model supports what the agent asks for.',
+  401: 'Check the API key of this backend.',
+  403: 'The API key may not use this model.',
+  404: 'Check the endpoint and the model name of this backend.',
+  413: 'The conversation is too large for it.',
+  422: 'It did not accept the request; check that the model supports what the agent asks for.',
+};
+
+/** Maps an HTTP status other than 2xx. `retryAfterMs` comes from the headers. */
+export function errorOfStatus(context: UpstreamContext, answer: { readonly status: number; readonly body: string; readonly retryAfterMs: number | null }): PlatformError {
+  const { status } = answer;
+  const cause = serverMessage(context, answer.body);
+  const details: ErrorDetails = { backend: context.backend, status, ...(answer.retryAfterMs === null ? {} : { retry_after_ms: answer.retryAfterMs }) };
+  if (status === 429) return new PlatformError('model_unavailable', `The model backend "${context.backend}" takes no more requests at the moment (HTTP 429).`, { details, cause });
+  if (status === 408 || status === 425 || status >= 500) {
+    return new PlatformError('model_unavailable', `The model backend "${context.backend}" failed (HTTP ${status}).`, { details, cause });
+  }
+  const cure = CURES[status] ?? 'Check the endpoint of this backend.';
+  return new PlatformError('model_rejected', `The model backend "${context.backend}" refused the request (HTTP ${status}). ${cure}`, { details, cause });
+}
+
+/** Maps what the connection threw: refused, unknown host, reset, TLS, broken HTTP. */
+export function errorOfConnection(context: UpstreamContext, thrown: unknown): PlatformError {
+  if (thrown instanceof PlatformError) return thrown;
+  const reason = reasonOf(thrown);
+  return new PlatformError('model_unavailable', `The model backend "${context.backend}" could not be reached or broke the connection (${reason}).`, {
+    details: { backend: context.backend, reason },
+    cause: new Error(redact(context, thrown instanceof Error ? thrown.message : String(thrown))),
+  });
+}
+
+export function invalidOutput(context: UpstreamContext, problem: string, details: ErrorDetails = {}): PlatformError {
+  return new PlatformError('model_invalid_output', `The model backend "${context.backend}" ${problem}`, { details: { backend: context.backend, ...details } });
+}
+
+export function closedMidStream(context: UpstreamContext): PlatformError {
+  return new PlatformError('model_unavailable', `The model backend "${context.backend}" closed the connection in the middle of its answer.`, {
+    details: { backend: context.backend, reason: 'closed_mid_stream' },
+  });
+}
+
+/** `retry-after-ms`, or `retry-after` as seconds or as a date; null when there is none that makes sense. */
+export function parseRetryAfter(headers: Readonly<Record<string, string | readonly string[] | undefined>>, nowMs: number): number | null {
+  const exact = Number(first(headers['retry-after-ms']) ?? Number.NaN);
+  if (Number.isFinite(exact) && exact >= 0) return Math.ceil(exact);
+  const text = first(headers['retry-after']);
+  if (text === undefined || text.trim() === '') return null;
+  const seconds = Number(text);
+  if (Number.isFinite(seconds)) return seconds >= 0 ? Math.ceil(seconds * 1_000) : null;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? null : Math.max(0, date - nowMs);
+}
+
+function first(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : value?.[0];
+}
+
+function reasonOf(thrown: unknown): string {
+  const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'connection_failed';
+}
+
+function serverMessage(context: UpstreamContext, body: string): Error {
+  let message = body;
+  try {
+    const parsed: unknown = JSON.parse(body);
+    message = findMessage(parsed) ?? body;
+  } catch {
+    // Not JSON: a proxy's page, perhaps. Its beginning is kept as it is.
+  }
+  // The key goes before the cut, so that no part of it is left at the edge.
+  return new Error(redact(context, message).slice(0, SERVER_MESSAGE_CHARS));
+}
+
+function findMessage(value: unknown): string | null {
+  if (typeof value !== 'object' || value === null) return null;
+  if ('message' in value && typeof value.message === 'string') return value.message;
+  if ('error' in value) return typeof value.error === 'string' ? value.error : findMessage(value.error);
+  return null;
+}
+
+function redact(context: UpstreamContext, text: string): string {
+  return context.apiKey === '' ? text : text.replaceAll(context.apiKey, '[key]');
+}
