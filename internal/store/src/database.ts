@@ -1,5 +1,6 @@
 import type { Pool, QueryResult, QueryResultRow } from 'pg';
 import { PlatformError } from '@openeaap/kernel';
+import { toStorable } from '@openeaap/security';
 
 /** One SQL statement with a name: PostgreSQL plans it once per connection. */
 export interface Statement {
@@ -46,10 +47,14 @@ export function sqlState(thrown: unknown): string | undefined {
 
 /**
  * JSON text that PostgreSQL's jsonb takes. It refuses U+0000 and lone surrogates, which model and
- * tool output may hold; both become U+FFFD.
+ * tool output may hold, in keys as in values; both are left out.
  */
 export function toJsonb(value: unknown): string {
   const text = JSON.stringify(value);
   if (!/\\u(?:0000|d[89a-f])/i.test(text)) return text;
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'string' ? item.toWellFormed().replaceAll('\u0000', '\uFFFD') : item));
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === 'string') return toStorable(item);
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
+    return Object.fromEntries(Object.entries(item).map(([key, inner]) => [toStorable(key), inner]));
+  });
 }

@@ -21,6 +21,8 @@ export type { Queryable, Statement } from './database.ts';
 export { toStoreError } from './database.ts';
 export * from './feedback/feedback.ts';
 export * from './feedback/preference-pairs.ts';
+export * from './embedded/open-embedded-server.ts';
+export * from './knowledge/index.ts';
 export * from './migrate.ts';
 export { migrations } from './migrations/index.ts';
 export * from './nodes/beat-node.ts';

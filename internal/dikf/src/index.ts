@@ -1,0 +1,15 @@
+export { chunkMarkdown } from './chunk-markdown.ts';
+export type { Chunk } from './chunk-markdown.ts';
+export { classify } from './classify.ts';
+export type { Classification } from './classify.ts';
+export { ingestDocument } from './ingest-document.ts';
+export type { IngestPorts, IngestRequest, IngestResult } from './ingest-document.ts';
+export { ingestFolder } from './ingest-folder.ts';
+export type { IngestFolderPorts, IngestFolderRequest, IngestFolderResult } from './ingest-folder.ts';
+export { KNOWLEDGE_LIMITS } from './limits.ts';
+export type * from './port.ts';
+export { createReadKnowledge } from './read-knowledge.ts';
+export type { ReadKnowledge } from './read-knowledge.ts';
+export { createRetrieve, toLineage } from './retrieve.ts';
+export type { Retrieve, RetrievedChunk, RetrieveRequest, RetrieveResult } from './retrieve.ts';
+export { tokenize } from './tokenize.ts';
