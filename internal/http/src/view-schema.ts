@@ -1,0 +1,329 @@
+import type { Static, TSchema } from '@fastify/type-provider-typebox';
+import { Type } from '@fastify/type-provider-typebox';
+import type { JsonValue } from '@openeaap/kernel';
+import { ERROR_CODES, RUN_EVENT_TYPES, RUN_STATUSES } from '@openeaap/kernel';
+
+/**
+ * What the API answers, in snake_case: one schema is the type of the mapper in `to-view.ts` and the
+ * component in OpenAPI. Answers may gain fields; clients must ignore those that they do not know.
+ */
+const Json = (description: string) => Type.Unsafe<JsonValue>({ description });
+const Nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
+const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds.' });
+const Uuid = Type.String({ format: 'uuid' });
+const Text = Type.String();
+const Count = Type.Integer({ minimum: 0 });
+
+/** A named component in the OpenAPI document. */
+export function refTo<S extends TSchema & { readonly $id: string }>(schema: S) {
+  return Type.Unsafe<Static<S>>({ $ref: `${schema.$id}#` });
+}
+
+/** `{items, next_cursor}`. */
+export const pageOf = <S extends TSchema & { readonly $id: string }>(schema: S) =>
+  Type.Object({ items: Type.Array(refTo(schema)), next_cursor: Type.Union([Text, Type.Null()], { description: 'null: the last page.' }) });
+
+export const itemsOf = <S extends TSchema & { readonly $id: string }>(schema: S) => Type.Object({ items: Type.Array(refTo(schema)) });
+
+const component = <const Id extends string, S extends TSchema>($id: Id, schema: S): S & { readonly $id: Id } => ({ ...schema, $id });
+
+export const Problem = component(
+  'Problem',
+  Type.Object(
+    {
+      type: Type.String({ description: 'urn:openeaap:error:<code>' }),
+      title: Text,
+      status: Type.Integer(),
+      code: Type.Enum(Object.keys(ERROR_CODES)),
+      detail: Type.String({ description: 'What is wrong, safe to show to a user.' }),
+      instance: Type.String({ description: 'Path of the request.' }),
+      trace_id: Text,
+      field: Type.Optional(Type.String({ description: 'Path of the field that is wrong.' })),
+      cure: Type.Optional(Type.String({ description: 'What to do about it.' })),
+    },
+    { description: 'An error (RFC 9457). More members may follow, by code.' },
+  ),
+);
+
+export const UsageView = component('Usage', Type.Object({ prompt_tokens: Count, completion_tokens: Count, cost_usd: Type.Number() }));
+
+export const LineageView = component('Lineage', Type.Object({ chunk_id: Text, title: Text, source: Text, score: Type.Number() }));
+
+export const LineageItemView = component(
+  'LineageItem',
+  Type.Object({
+    step_no: Type.Integer(),
+    chunk_id: Text,
+    title: Text,
+    source: Text,
+    score: Type.Number(),
+    content: Type.Union([Text, Type.Null()], { description: 'null: the caller may not read it.' }),
+  }),
+);
+
+export const RunCreatedView = component(
+  'RunCreated',
+  Type.Object({
+    run_id: Uuid,
+    status: Type.Enum([...RUN_STATUSES]),
+    trace_id: Text,
+    agent_id: Uuid,
+    agent_version: Text,
+    created_at: Time,
+    replayed: Type.Boolean({ description: 'The idempotency key was seen before with the same request; this is that run.' }),
+  }),
+);
+
+export const RunView = component(
+  'Run',
+  Type.Object({
+    run_id: Uuid,
+    agent_id: Uuid,
+    agent_name: Text,
+    agent_version: Text,
+    policy_version: Text,
+    user_id: Text,
+    trace_id: Text,
+    status: Type.Enum([...RUN_STATUSES]),
+    pause_reason: Nullable(Type.Enum(['approval', 'uncertain_outcome'])),
+    input: Json('As it was sent.'),
+    output: Json('The conclusion; null until completed.'),
+    error: Nullable(Type.Object({ code: Text, message: Text, fallback_text: Type.Optional(Text) })),
+    source: Type.String({ description: 'E.g. api, trigger:siem, retry:<run id>.' }),
+    step_count: Count,
+    last_seq: Type.Integer({ minimum: 0, description: 'Number of the newest event.' }),
+    usage: refTo(UsageView),
+    lineage: Type.Array(refTo(LineageView)),
+    pending_approvals: Type.Array(Uuid),
+    cancel_requested_at: Nullable(Time),
+    created_at: Time,
+    started_at: Nullable(Time),
+    finished_at: Nullable(Time),
+  }),
+);
+
+const Constraints = Type.Object({ blocked_tools: Type.Array(Text), dry_run: Type.Boolean(), max_tokens: Count });
+const Demand = Type.Object({ approvers: Type.Array(Text), timeout_ms: Count, forbid_requester: Type.Boolean() });
+
+export const DecisionView = component(
+  'Decision',
+  Type.Object({
+    effect: Type.Enum(['allow', 'deny', 'require_approval']),
+    rule: Text,
+    reason: Text,
+    policy_version: Text,
+    approval: Type.Optional(Demand),
+    constraints: Type.Optional(Constraints),
+  }),
+);
+
+const StepFault = Nullable(Type.Object({ code: Text, message: Text }));
+
+export const ThinkStepView = component(
+  'ThinkStep',
+  Type.Object({
+    no: Type.Integer(),
+    kind: Type.Literal('think'),
+    status: Type.Enum(['done', 'failed']),
+    thought: Nullable(Text),
+    calls: Type.Array(Type.Object({ id: Text, tool: Text, args: Json('Proposed arguments.'), malformed: Type.Optional(Text) })),
+    output: Json('Set when this think ended the run.'),
+    usage: refTo(UsageView),
+    model: Text,
+    decision: refTo(DecisionView),
+    error: StepFault,
+    reported_by_runtime: Type.Array(Json('A claim of the runtime, not proof.')),
+    policy_version: Text,
+    started_at: Time,
+    finished_at: Nullable(Time),
+  }),
+);
+
+export const ActStepView = component(
+  'ActStep',
+  Type.Object({
+    no: Type.Integer(),
+    kind: Type.Literal('act'),
+    think_no: Type.Integer(),
+    call_id: Text,
+    tool: Text,
+    args: Json('What is run: the proposed arguments, or those of an approver.'),
+    status: Type.Enum(['invalid', 'denied', 'waiting_approval', 'intended', 'started', 'waiting_resolution', 'done', 'failed', 'rejected', 'expired', 'dry_run']),
+    decision: Nullable(refTo(DecisionView)),
+    approval_id: Nullable(Uuid),
+    result: Json('null until done.'),
+    suspicious: Type.Boolean({ description: 'The result looked like an attempt to give the agent instructions.' }),
+    error: StepFault,
+    attempts: Count,
+    lineage: Type.Array(refTo(LineageView)),
+    policy_version: Text,
+    started_at: Time,
+    finished_at: Nullable(Time),
+  }),
+);
+
+export const StepView = component('Step', Type.Union([refTo(ThinkStepView), refTo(ActStepView)]));
+
+export const EventView = component(
+  'RunEvent',
+  Type.Object({ seq: Type.Integer({ minimum: 1 }), type: Type.Enum([...RUN_EVENT_TYPES]), data: Json('Public JSON of the event.'), at: Time }),
+);
+
+const Verdict = Type.Enum(['approve', 'edit', 'reject', 'retry', 'mark_done', 'fail']);
+
+export const ApprovalView = component(
+  'Approval',
+  Type.Object({
+    approval_id: Uuid,
+    run_id: Uuid,
+    step_no: Type.Integer(),
+    kind: Type.Enum(['gate', 'uncertain']),
+    tool: Text,
+    args: Json('Arguments of the call that waits.'),
+    edited_args: Json('What the approver changed them to, or null.'),
+    call_hash: Type.String({ description: 'SHA-256; send it with the decision to be sure that it is about this call.' }),
+    rule: Text,
+    reason: Text,
+    approvers: Type.Array(Text, { description: 'group:NAME or user:ID.' }),
+    forbid_requester: Type.Boolean(),
+    requester: Text,
+    policy_version: Text,
+    status: Type.Enum(['pending', 'approved', 'rejected', 'expired', 'cancelled']),
+    verdict: Nullable(Verdict),
+    decided_by: Nullable(Text),
+    decided_at: Nullable(Time),
+    comment: Nullable(Text),
+    created_at: Time,
+    expires_at: Time,
+    allowed_verdicts: Type.Array(Verdict),
+  }),
+);
+
+export const AgentView = component(
+  'Agent',
+  Type.Object({
+    agent_id: Uuid,
+    name: Text,
+    version: Text,
+    status: Type.Enum(['draft', 'published', 'deprecated']),
+    configuration: Type.Object({
+      description: Text,
+      runtime: Text,
+      reasoning: Text,
+      system_prompt: Text,
+      tools: Type.Array(Text),
+      model: Type.Object({ name: Text, temperature: Type.Number(), max_tokens: Type.Integer(), tool_calling: Type.Enum(['native', 'text']) }),
+      max_steps: Type.Integer(),
+      think_timeout_ms: Type.Integer(),
+      dry_run: Type.Boolean(),
+      fallback_text: Text,
+    }),
+    created_at: Time,
+    updated_at: Time,
+    current: Type.Boolean({ description: 'What the bare name means.' }),
+  }),
+);
+
+export const ToolView = component(
+  'Tool',
+  Type.Object({
+    name: Text,
+    version: Text,
+    plugin: Text,
+    description: Text,
+    input_schema: Json('JSON Schema 2020-12 of the arguments.'),
+    effect: Type.Enum(['read', 'write', 'egress', 'destructive']),
+    idempotent: Type.Boolean(),
+    timeout_ms: Count,
+    untrusted_output: Type.Boolean(),
+  }),
+);
+
+export const PluginView = component(
+  'Plugin',
+  Type.Object({ name: Text, version: Text, kind: Type.Enum(['runtime', 'tools']), status: Text, detail: Text }),
+);
+
+export const ModelView = component('Model', Type.Object({ name: Text, type: Text, labels: Type.Array(Text), capabilities: Type.Array(Text) }));
+
+export const PolicyView = component(
+  'Policy',
+  Type.Object({ version: Text, loaded_at: Time, files: Type.Array(Type.Object({ name: Text, sha256: Text })) }),
+);
+
+export const AuditView = component(
+  'AuditRow',
+  Type.Object({
+    id: Text,
+    run_id: Nullable(Uuid),
+    trace_id: Text,
+    actor: Text,
+    action_type: Text,
+    phase: Text,
+    decision: Nullable(Text),
+    outcome: Nullable(Text),
+    rule: Nullable(Text),
+    step_no: Nullable(Type.Integer()),
+    metadata: Json('Masked.'),
+    sanitized_input: Nullable(Text),
+    sanitized_output: Nullable(Text),
+    chain_id: Text,
+    chain_seq: Type.Integer(),
+    prev_hash: Text,
+    row_hash: Text,
+    created_at: Time,
+  }),
+);
+
+export const AuditVerificationView = component(
+  'AuditVerification',
+  Type.Object({
+    ok: Type.Boolean(),
+    chains: Count,
+    rows: Count,
+    problems: Type.Array(
+      Type.Object({
+        kind: Type.Enum(['changed', 'removed', 'inserted', 'truncated', 'forked', 'bad_signature']),
+        chain_id: Text,
+        chain_seq: Nullable(Type.Integer()),
+        row_id: Nullable(Text),
+        detail: Text,
+      }),
+    ),
+  }),
+);
+
+export const UsageRowView = component(
+  'UsageRow',
+  Type.Object({ key: Text, runs: Type.Optional(Count), prompt_tokens: Count, completion_tokens: Count, cost_usd: Type.Number() }),
+);
+
+export const ChunkView = component(
+  'KnowledgeChunk',
+  Type.Object({
+    chunk_id: Text,
+    title: Text,
+    heading_path: Type.Array(Text, { description: 'Headings above the chunk, outermost first.' }),
+    content: Text,
+    source: Text,
+    score: Nullable(Type.Number()),
+    sensitivity: Type.Integer({ minimum: 1, maximum: 3, description: '1 Public, 2 Internal, 3 Confidential.' }),
+    access_group: Text,
+  }),
+);
+
+export const DocumentView = component(
+  'KnowledgeDocument',
+  Type.Object({ document_id: Text, title: Text, source: Text, sensitivity: Type.Integer(), access_group: Text, chunks: Count, updated_at: Time }),
+);
+
+export const PreferencePairView = component(
+  'PreferencePair',
+  Type.Object({ id: Text, run_id: Uuid, prompt: Text, chosen: Text, rejected: Text, category: Nullable(Text), created_at: Time }),
+);
+
+/** Every component, for OpenAPI. */
+export const COMPONENTS = [
+  Problem, UsageView, LineageView, LineageItemView, RunCreatedView, RunView, DecisionView, ThinkStepView, ActStepView, StepView, EventView,
+  ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ChunkView, DocumentView, PreferencePairView,
+] as const;
