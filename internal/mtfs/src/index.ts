@@ -1,0 +1,2 @@
+export * from './collect-feedback.ts';
+export * from './to-preference-pair.ts';

@@ -1,0 +1,40 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import type { JsonValue, ToolSpec } from '@openeaap/kernel';
+import { PlatformError } from '@openeaap/kernel';
+
+/** Says what is wrong with arguments, in words for the model; null: nothing. */
+export type ArgumentCheck = (args: JsonValue) => string | null;
+
+/** Errors: invalid_input when the tool's own schema is not valid JSON Schema 2020-12. */
+export function compileArgumentCheck(spec: ToolSpec): ArgumentCheck {
+  const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true });
+  addFormats.default(ajv);
+  const validate = compile(ajv, spec);
+  return (args) => (validate(args) === true ? null : `The arguments of "${spec.name}" are wrong: ${(validate.errors ?? []).slice(0, 5).map(explain).join('; ')}.`);
+}
+
+function compile(ajv: Ajv2020, spec: ToolSpec): ValidateFunction {
+  try {
+    return ajv.compile(spec.inputSchema);
+  } catch (thrown) {
+    const detail = thrown instanceof Error ? thrown.message : 'unknown';
+    throw new PlatformError('invalid_input', `The input schema of tool "${spec.name}" is not valid JSON Schema: ${detail}`, { cause: thrown, details: { field: 'input_schema', tool: spec.name } });
+  }
+}
+
+function explain(error: ErrorObject): string {
+  const place = error.instancePath === '' ? 'the arguments' : error.instancePath.slice(1).replaceAll('/', '.');
+  const { params } = error;
+  switch (error.keyword) {
+    case 'additionalProperties':
+      return `${place} must not have "${String(params['additionalProperty'])}"`;
+    case 'required':
+      return `"${String(params['missingProperty'])}" is missing in ${place}`;
+    case 'enum':
+      return `${place} must be one of ${JSON.stringify(params['allowedValues'])}`;
+    default:
+      return `${place} ${error.message ?? 'is wrong'}`;
+  }
+}

@@ -1,0 +1,79 @@
+/** A text as the rules read it, and how it was hidden. */
+export interface View {
+  readonly how: 'plain' | 'leet' | 'spaced' | 'base64' | 'invisible';
+  readonly text: string;
+}
+
+/** Zero-width, joiners, bidi controls, soft hyphen, variation selectors: they draw nothing. */
+const INVISIBLE =
+  /\u00AD|\u034F|\u061C|\u115F|\u1160|\u17B4|\u17B5|[\u180B-\u180E]|[\u200B-\u200F]|[\u202A-\u202E]|[\u2060-\u206F]|\u3164|[\uFE00-\uFE0F]|\uFEFF|\uFFA0|[\u{E0100}-\u{E01EF}]/gu;
+/** Unicode tags mirror ASCII and draw nothing: a whole message can be written in them. */
+const TAGS = /[\u{E0020}-\u{E007E}]/gu;
+const MARKS = /\p{Mn}/gu;
+
+/** Letters that look Latin and are not. Only what is lower case after folding is listed. */
+const HOMOGLYPHS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    а: 'a', ь: 'b', с: 'c', ԁ: 'd', е: 'e', ё: 'e', һ: 'h', і: 'i', ї: 'i', ј: 'j', к: 'k', ӏ: 'l', м: 'm', п: 'n', о: 'o', р: 'p', ԛ: 'q',
+    г: 'r', ѕ: 's', т: 't', и: 'u', ѵ: 'v', ԝ: 'w', х: 'x', у: 'y', в: 'b', н: 'h',
+    α: 'a', β: 'b', ϲ: 'c', ε: 'e', η: 'n', ι: 'i', κ: 'k', ν: 'v', ο: 'o', ρ: 'p', τ: 't', υ: 'u', χ: 'x', γ: 'y', ω: 'w', σ: 'o', μ: 'u',
+    ı: 'i', ɑ: 'a', ɡ: 'g', ʟ: 'l', ɴ: 'n', ʀ: 'r', ꜱ: 's', ᴀ: 'a', ᴇ: 'e', ɪ: 'i', ᴏ: 'o', ᴜ: 'u',
+  }),
+);
+const FOREIGN = /[\u0131\u0251\u0261\u026A\u0274\u0280\u029F\u0370-\u03FF\u0400-\u052F\u1D00-\u1D2F\uA731]/g;
+
+const LEET: Readonly<Record<string, string>> = { '0': 'o', '1': 'i', '3': 'e', '4': 'a', '5': 's', '7': 't', '@': 'a', $: 's', '!': 'i' };
+
+/** Lower case, compatibility forms folded, look-alikes folded, nothing invisible, blanks single. */
+export function fold(text: string): string {
+  return text
+    .replace(INVISIBLE, '')
+    .replace(TAGS, '')
+    .normalize('NFKD')
+    .replace(MARKS, '')
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(FOREIGN, (char) => HOMOGLYPHS.get(char) ?? char)
+    .replace(/[‘’`´]/g, "'")
+    .replace(/[“”«»]/g, '"')
+    .replace(/[ \t\u00A0\u3000]+/g, ' ');
+}
+
+/** What the text says in Unicode tags, or ''. */
+export function readTags(text: string): string {
+  return Array.from(text.matchAll(TAGS), (match) => String.fromCharCode((match[0].codePointAt(0) ?? 0) - 0xe0000)).join('');
+}
+
+/** `1gn0r3` → `ignore`; only words that mix letters and leet signs change, so that numbers stay numbers. '' when none does. */
+export function unleet(folded: string): string {
+  let changed = false;
+  const text = folded.replace(/[a-z0-9@$!]{3,32}/g, (word) => {
+    if (!/[a-z]/.test(word) || !/[013457@$]/.test(word)) return word;
+    changed = true;
+    return word.replace(/[013457@$!]/g, (sign) => LEET[sign] ?? sign);
+  });
+  return changed ? text : '';
+}
+
+/** `i g n o r e  a l l` and `i.g.n.o.r.e` → their letters without blanks; '' when there is no such run. */
+export function squeeze(folded: string): string {
+  const runs = folded.match(/(?<![a-z])(?:[a-z][ ._*|/-]{1,3}){7,2000}[a-z](?![a-z])/g);
+  return runs === null ? '' : runs.map((run) => run.replace(/[^a-z]/g, '')).join('\n');
+}
+
+/** Texts hidden in base64, one level deep, at most `limit.blobs` of them. */
+export function decodeBlobs(text: string, limit: { readonly blobs: number; readonly chars: number }): string[] {
+  const found: string[] = [];
+  for (const match of text.matchAll(/(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,}={0,2}/g)) {
+    if (found.length >= limit.blobs) break;
+    const decoded = Buffer.from(match[0].slice(0, limit.chars), 'base64').toString('utf8');
+    if (isReadable(decoded)) found.push(decoded);
+  }
+  return found;
+}
+
+function isReadable(text: string): boolean {
+  if (text.length < 12) return false;
+  const odd = text.match(/[^\t\n\r -~\u00A0-\u024F\u3000-\u30FF\u4E00-\u9FFF\uFF00-\uFFEF]/g)?.length ?? 0;
+  return odd / text.length < 0.05 && /[ \n\u4E00-\u9FFF]/.test(text);
+}

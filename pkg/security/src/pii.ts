@@ -1,0 +1,236 @@
+import { createHmac } from 'node:crypto';
+import { BUILTIN_RULES, isSecretKey, OPAQUE_IDS } from './builtin-rules.ts';
+import type { BuiltinRule } from './builtin-rules.ts';
+import type { JsonValue } from './json.ts';
+import { SECURITY_LIMITS } from './limits.ts';
+import { compileRegex } from './regex.ts';
+import type { UserRegex } from './regex.ts';
+import { toStorable } from './storable.ts';
+
+declare const sanitized: unique symbol;
+
+/** Text that a masker has seen. Nothing else can make one, so what demands it cannot be given raw text (R10). */
+export type Sanitized = string & { readonly [sanitized]: true };
+
+/**
+ * What becomes of a match: `mask` replaces it by `*******`, `redact` removes it, `hash` replaces it by a keyed
+ * hash (`hash:` and 16 hex digits), so that equal values stay recognisable as equal.
+ */
+export type PiiAction = 'mask' | 'redact' | 'hash';
+
+export interface PiiRule {
+  readonly name: string;
+  /** RE2 syntax; run as it is written. */
+  readonly regex: string;
+  readonly action: PiiAction;
+}
+
+export interface MaskerOptions {
+  /** The policy's own rules, run verbatim. */
+  readonly policyRules: readonly PiiRule[];
+  /** Run the built-in pack too (phones, identity cards, bank cards, addresses, keys, tokens, passwords). */
+  readonly builtin: boolean;
+  /** Key of the hashes, at least 16 bytes. Equal keys give equal hashes. */
+  readonly hashKey: string | Uint8Array;
+}
+
+/** Pure and total: the same text gives the same masked text. */
+export interface Masker {
+  /** The masked text, fit for PostgreSQL (no NUL, no lone surrogate), at most 1 Mi characters. */
+  maskText(text: string): string;
+  /** A masked copy: keys and values. Text under a key such as `password` is masked whatever it looks like. */
+  maskJson(value: JsonValue): JsonValue;
+  sanitize(text: string): Sanitized;
+  /** Compact JSON text of the masked value, keys sorted (RFC 8785). */
+  sanitizeJson(value: JsonValue): Sanitized;
+}
+
+export const MASK = '*******';
+
+/** @throws RangeError when a rule's regex is refused by RE2, there are too many rules, or the key is short. */
+export function createMasker(options: MaskerOptions): Masker {
+  if (Buffer.byteLength(options.hashKey) < SECURITY_LIMITS.hashKeyBytes) {
+    throw new RangeError(`hashKey must have at least ${SECURITY_LIMITS.hashKeyBytes} bytes`);
+  }
+  if (options.policyRules.length > SECURITY_LIMITS.policyRules) {
+    throw new RangeError(`at most ${SECURITY_LIMITS.policyRules} masking rules are allowed`);
+  }
+  const hash: KeyedHash = (text, hexDigits) => createHmac('sha256', options.hashKey).update(text).digest('hex').slice(0, hexDigits);
+  const policyRules = options.policyRules.map(compileRule);
+  const builtinRules = options.builtin ? BUILTIN_RULES : [];
+
+  const maskText = (raw: string): string => {
+    const text = cut(toStorable(raw));
+    return replaceSpans(text, [...policySpans(text, policyRules, hash), ...builtinSpans(text, builtinRules, hash)]);
+  };
+  const maskJson = (value: JsonValue): JsonValue => walk(value, { maskText, keyed: options.builtin, nodes: 0 }, 0);
+  return {
+    maskText,
+    maskJson,
+    sanitize: (text) => maskText(text) as Sanitized,
+    sanitizeJson: (value) => toSortedJson(maskJson(value)) as Sanitized,
+  };
+}
+
+type KeyedHash = (text: string, hexDigits: number) => string;
+
+/** A stretch of the text and what stands in its place. Spans of the policy come first in the list and win. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly replacement: string;
+  readonly policy: boolean;
+}
+
+interface CompiledRule {
+  readonly action: PiiAction;
+  readonly regex: UserRegex;
+}
+
+function compileRule(rule: PiiRule): CompiledRule {
+  const compiled = compileRegex(rule.regex);
+  if (!compiled.ok) throw new RangeError(`masking rule '${rule.name}': ${compiled.problem}`);
+  return { action: rule.action, regex: compiled.regex };
+}
+
+function policySpans(text: string, rules: readonly CompiledRule[], hash: KeyedHash): Span[] {
+  return rules.flatMap((rule) =>
+    rule.regex.spans(text).map(([start, end]) => ({ start, end, replacement: replacementOf(rule.action, text.slice(start, end), hash), policy: true })),
+  );
+}
+
+function replacementOf(action: PiiAction, value: string, hash: KeyedHash): string {
+  if (action === 'redact') return '';
+  return action === 'hash' ? `hash:${hash(value, 16)}` : MASK;
+}
+
+function builtinSpans(text: string, rules: readonly BuiltinRule[], hash: KeyedHash): Span[] {
+  if (rules.length === 0) return [];
+  const folded = foldFullWidth(text);
+  const hasDigit = /\d/.test(folded);
+  const opaque = hasDigit ? Array.from(folded.matchAll(OPAQUE_IDS), (match): Range => [match.index, match.index + match[0].length]) : [];
+  const spans: Span[] = [];
+  for (const rule of rules) {
+    if (rule.numeric && !hasDigit) continue;
+    if (rule.hints !== undefined && !rule.hints.some((hint) => folded.includes(hint))) continue;
+    let passed = 0;
+    for (const match of folded.matchAll(rule.pattern)) {
+      const value = match[1] ?? match[0];
+      if (rule.accept !== undefined && !rule.accept(value, match[0])) continue;
+      const start = match.index + match[0].lastIndexOf(value);
+      const end = start + value.length;
+      // Both lists ascend, so one walk over the ids is enough for all matches of a rule.
+      while ((opaque[passed]?.[1] ?? end) < end) passed += 1;
+      if (rule.numeric && (opaque[passed]?.[0] ?? end) <= start) continue;
+      spans.push({ start, end, replacement: labelOf(rule, value, hash), policy: false });
+    }
+  }
+  return spans;
+}
+
+type Range = readonly [start: number, end: number];
+
+/** Addresses keep their identity as a keyed hash: an auditor can follow one without seeing it. */
+function labelOf(rule: BuiltinRule, value: string, hash: KeyedHash): string {
+  if (rule.address !== true) return `[masked:${rule.kind}]`;
+  const canonical = value.toLowerCase().replaceAll(/[[\]()]/g, '');
+  return `[${rule.kind}:${hash(canonical, 8)}]`;
+}
+
+/** Full-width digits and letters, as Chinese keyboards make them, unit by unit, so that offsets stay the same. */
+function foldFullWidth(text: string): string {
+  return text.replace(/[\uFF01-\uFF5E]/g, (char) => String.fromCharCode(char.charCodeAt(0) - 0xfee0));
+}
+
+/** One pass over the original text. Spans that overlap become one, so that no rest of a secret shows. */
+function replaceSpans(text: string, spans: readonly Span[]): string {
+  if (spans.length === 0) return text;
+  const ordered = spans.toSorted((a, b) => a.start - b.start || b.end - a.end);
+  let result = '';
+  let done = 0;
+  let open: Span | undefined;
+  for (const span of ordered) {
+    if (open === undefined || span.start >= open.end) {
+      if (open !== undefined) result += open.replacement;
+      result += text.slice(open?.end ?? done, span.start);
+      open = span;
+      continue;
+    }
+    const winner = span.policy && !open.policy ? span : open;
+    open = { ...winner, start: open.start, end: Math.max(open.end, span.end) };
+  }
+  if (open !== undefined) {
+    result += open.replacement;
+    done = open.end;
+  }
+  return result + text.slice(done);
+}
+
+/** Cuts a text that is too long. The word at the edge goes too: half a secret would not be recognised. */
+function cut(text: string): string {
+  const limit = SECURITY_LIMITS.maskTextChars;
+  if (text.length <= limit) return text;
+  const head = toStorable(text.slice(0, limit));
+  const edge = /\s\S{0,8192}$/.exec(head.slice(-8193))?.[0].length ?? Math.min(8192, head.length);
+  const kept = head.slice(0, head.length - edge);
+  return `${kept} [cut: ${text.length - kept.length} characters]`;
+}
+
+interface Walk {
+  readonly maskText: (text: string) => string;
+  /** Are names of keys looked at? */
+  readonly keyed: boolean;
+  nodes: number;
+}
+
+function walk(value: JsonValue, state: Walk, depth: number): JsonValue {
+  state.nodes += 1;
+  if (state.nodes > SECURITY_LIMITS.maskJsonNodes || depth > SECURITY_LIMITS.maskJsonDepth) return '[cut]';
+  if (typeof value === 'string') return state.maskText(value);
+  if (typeof value === 'number') return walkNumber(value, state);
+  if (typeof value !== 'object' || value === null) return typeof value === 'boolean' ? value : null;
+  if (Array.isArray(value)) return value.map((item: JsonValue) => walk(item, state, depth + 1));
+  return walkObject(value as { readonly [key: string]: JsonValue }, state, depth);
+}
+
+/** A phone number is one even when it is written as a JSON number. */
+function walkNumber(value: number, state: Walk): JsonValue {
+  if (!Number.isFinite(value)) return null;
+  if (!Number.isInteger(value) || Math.abs(value) < 1e6) return value;
+  const text = String(value);
+  const masked = state.maskText(text);
+  return masked === text ? value : masked;
+}
+
+function walkObject(value: { readonly [key: string]: JsonValue }, state: Walk, depth: number): JsonValue {
+  const entries = new Map<string, JsonValue>();
+  const named = state.keyed && ['name', 'key'].some((field) => typeof value[field] === 'string' && Object.hasOwn(value, field) && isSecretKey(value[field]));
+  for (const [key, item] of Object.entries(value)) {
+    const secret = state.keyed && (isSecretKey(key) || (named && key === 'value'));
+    const masked = state.maskText(key);
+    let unique = masked;
+    for (let n = 2; entries.has(unique); n++) unique = `${masked}#${n}`;
+    entries.set(unique, secret ? blank(item, state, depth + 1) : walk(item, state, depth + 1));
+  }
+  // fromEntries defines properties, so that a key `__proto__` stays a key.
+  return Object.fromEntries(entries);
+}
+
+/** Every text and number below a secret key goes; what is empty or boolean stays. */
+function blank(value: JsonValue, state: Walk, depth: number): JsonValue {
+  if (typeof value === 'string') return value === '' ? '' : MASK;
+  if (typeof value === 'number') return MASK;
+  if (typeof value !== 'object' || value === null) return walk(value, state, depth);
+  state.nodes += 1;
+  if (state.nodes > SECURITY_LIMITS.maskJsonNodes || depth > SECURITY_LIMITS.maskJsonDepth) return '[cut]';
+  if (Array.isArray(value)) return value.map((item: JsonValue) => blank(item, state, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [state.maskText(key), blank(item, state, depth + 1)]));
+}
+
+function toSortedJson(value: JsonValue): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(toSortedJson).join(',')}]`;
+  const object = value as { readonly [key: string]: JsonValue };
+  const members = Object.keys(object).sort().map((key) => `${JSON.stringify(key)}:${toSortedJson(object[key] ?? null)}`);
+  return `{${members.join(',')}}`;
+}
