@@ -1,0 +1,15 @@
+export { compilePolicy } from './compile-policy.ts';
+export type { CompiledPolicy, PolicyOptions } from './compile-policy.ts';
+export { compileCondition } from './condition/compile.ts';
+export type { CompiledCondition } from './condition/compile.ts';
+export { ConditionError } from './condition/error.ts';
+export { decide } from './decide.ts';
+export { POLICY_LIMITS } from './limits.ts';
+export { loadPolicy, readPolicyFiles } from './load-policy.ts';
+export { mayUse, toolsFor } from './may-use.ts';
+export type { ToolUser } from './may-use.ts';
+export { createPolicyHolder } from './policy-holder.ts';
+export type { PolicyHolder, ReplaceResult } from './policy-holder.ts';
+export type { RuleIndex } from './rule-index.ts';
+export type { PolicyRules } from './rules.ts';
+export type { PolicyFile } from './yaml-reader.ts';
