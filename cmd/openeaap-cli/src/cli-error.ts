@@ -59,7 +59,7 @@ function codeOfStatus(status: number): ErrorCode | 'bad_response' {
 function decidedMessage(code: CliErrorCode, problem: JsonObject): string | null {
   if (code !== 'already_decided' || typeof problem.decided_by !== 'string') return null;
   // `status` of a problem is the HTTP status, so the approval's has another name.
-  const status = typeof problem.approval_status === 'string' ? problem.approval_status : 'decided';
+  const status = typeof problem.current_status === 'string' ? problem.current_status : 'decided';
   const at = typeof problem.decided_at === 'string' ? ` at ${problem.decided_at}` : '';
   return `Somebody decided first: ${status} by ${problem.decided_by}${at}. Nothing was changed.`;
 }

@@ -82,16 +82,18 @@ export interface Siem {
 }
 
 /**
- * `GET /v1/alerts`, `GET /v1/alerts/{id}`, and `POST /v1/alerts/{id}/push {target, api_key}`, which sends the alert to
- * `{target}/api/v1/triggers/siem` as a SIEM would, with the alert's id as `Idempotency-Key`.
+ * `GET /v1/alerts`, `GET /v1/alerts/{id}`, and `POST /v1/alerts/{id}/push {target, api_key,
+ * occurrence?}`, which sends the alert to `{target}/api/v1/triggers/siem` as a SIEM would, with the alert's id as
+ * `Idempotency-Key`. An `occurrence` makes it a new alert of the same kind; without one it is the same alert again.
  */
 export function createSiem(fetchOut: typeof fetch): Siem {
   let pushed = 0;
   const push = async (alert: Alert, request: SimulatedRequest): Promise<SimulatedReply> => {
-    const { target, api_key: apiKey } = request.body;
+    const { target, api_key: apiKey, occurrence } = request.body;
     if (typeof target !== 'string' || !/^https?:\/\//.test(target) || !URL.canParse(target)) return badRequest('target is not an http(s) URL');
     if (typeof apiKey !== 'string' || apiKey === '') return badRequest('api_key is missing');
-    const reply = await sendAlert(fetchOut, { alert, target, apiKey });
+    if (occurrence !== undefined && (typeof occurrence !== 'string' || !/^[\w.-]{1,64}$/.test(occurrence))) return badRequest('occurrence is not a short name');
+    const reply = await sendAlert(fetchOut, { alert: occurrence === undefined ? alert : { ...alert, id: `${alert.id}.${occurrence}` }, target, apiKey });
     if (reply.status >= 200 && reply.status < 300) pushed += 1;
     return reply;
   };

@@ -269,7 +269,7 @@ export interface PluginItem {
 export interface ModelItem {
   readonly name: string;
   readonly type: string;
-  readonly labels: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
   readonly capabilities: readonly string[];
 }
 
@@ -374,8 +374,9 @@ export interface PreferencePair {
   readonly id: string;
   readonly runId: string;
   readonly prompt: string;
-  readonly chosen: string;
-  readonly rejected: string;
+  /** null: only the other one is known; then it is an unpaired example. */
+  readonly chosen: string | null;
+  readonly rejected: string | null;
   readonly category: string | null;
   readonly createdAt: Date;
 }

@@ -201,7 +201,7 @@ export const toPluginView = ({ name, version, kind, status, detail }: PluginItem
 export const toModelView = ({ name, type, labels, capabilities }: ModelItem): View<'ModelView'> => ({
   name,
   type,
-  labels: [...labels],
+  labels: { ...labels },
   capabilities: [...capabilities],
 });
 

@@ -244,7 +244,7 @@ export const PluginView = component(
   Type.Object({ name: Text, version: Text, kind: Type.Enum(['runtime', 'tools']), status: Text, detail: Text }),
 );
 
-export const ModelView = component('Model', Type.Object({ name: Text, type: Text, labels: Type.Array(Text), capabilities: Type.Array(Text) }));
+export const ModelView = component('Model', Type.Object({ name: Text, type: Text, labels: Type.Record(Type.String(), Text), capabilities: Type.Array(Text) }));
 
 export const PolicyView = component(
   'Policy',
@@ -319,7 +319,7 @@ export const DocumentView = component(
 
 export const PreferencePairView = component(
   'PreferencePair',
-  Type.Object({ id: Text, run_id: Uuid, prompt: Text, chosen: Text, rejected: Text, category: Nullable(Text), created_at: Time }),
+  Type.Object({ id: Text, run_id: Uuid, prompt: Text, chosen: Nullable(Text), rejected: Nullable(Text), category: Nullable(Text), created_at: Time }),
 );
 
 /** Every component, for OpenAPI. */

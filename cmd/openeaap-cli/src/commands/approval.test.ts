@@ -58,7 +58,7 @@ test('two people: the second is told who was first, before or after sending', as
   expect(seen.stderr).toContain('Somebody decided first: rejected by carol at 2026-11-22T20:30:00.000Z');
   expect(server?.received).toHaveLength(1);
   await server?.close();
-  const racing = await serve(PENDING, (response) => sendProblem(response, 409, 'already_decided', 'Already decided.', { ...first, approval_status: 'rejected' }));
+  const racing = await serve(PENDING, (response) => sendProblem(response, 409, 'already_decided', 'Already decided.', { ...first, current_status: 'rejected' }));
   const raced = await runInProcess(['approval', 'approve', ID, ...racing]);
   expect(raced.exitCode).toBe(5);
   expect(raced.stderr).toContain('Somebody decided first: rejected by carol');

@@ -6,7 +6,7 @@ import { run } from '../database.ts';
 const SET_AGENT_STATUS: Statement = {
   name: 'set-agent-status',
   text: `
-UPDATE agents SET status = $3, updated_at = now(), published_at = CASE WHEN $3 = 'published' THEN clock_timestamp() ELSE published_at END
+UPDATE agents SET status = $3::text, updated_at = now(), published_at = CASE WHEN $3::text = 'published' THEN clock_timestamp() ELSE published_at END
 WHERE tenant_id = $1 AND id = $2`,
 };
 

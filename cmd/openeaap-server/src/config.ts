@@ -1,0 +1,129 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { PlatformError } from '@openeaap/kernel';
+
+/** Everything that the program can be told, parsed once. */
+export interface ServerConfig {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** A taken port is an error when it was asked for, and the next free one is tried when it was not. */
+  readonly portWasAsked: boolean;
+  readonly dataDir: string;
+  readonly configDir: string;
+  readonly policyDir: string;
+  /** null: the embedded server. */
+  readonly databaseUrl: string | null;
+  readonly json: boolean;
+  /** Add the demo's agent, SOPs, users and simulators. */
+  readonly demo: boolean;
+  /** Run the flagship job and show it. */
+  readonly job: 'none' | 'once' | 'stay';
+  readonly logLevel: string;
+  readonly otlpEndpoint: string | undefined;
+  readonly adminKey: string | undefined;
+  readonly maskingKey: string | undefined;
+  readonly auditKeyFile: string | undefined;
+  readonly openAi: { readonly baseUrl: string | undefined; readonly apiKey: string | undefined; readonly model: string | undefined };
+  /** Addresses of the products behind the tools; undefined: that tool is off (or simulated, in the demo). */
+  readonly products: { readonly threatIntelUrl: string | undefined; readonly cmdbUrl: string | undefined; readonly firewallUrl: string | undefined; readonly allowInsecure: boolean };
+  /** For secrets of tools and keys of model backends, looked up by name. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export const DEFAULT_PORT = 7080;
+
+const OPTIONS = {
+  host: { type: 'string' },
+  port: { type: 'string' },
+  'data-dir': { type: 'string' },
+  'config-dir': { type: 'string' },
+  'policy-dir': { type: 'string' },
+  json: { type: 'boolean' },
+  demo: { type: 'boolean' },
+  job: { type: 'boolean' },
+  once: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+export const USAGE = `openeaap-server [--port N] [--host 127.0.0.1] [--data-dir DIR] [--config-dir DIR] [--policy-dir DIR] [--json] [--demo] [--job [--once]]
+
+  --port N        7080 by default, or the next free one; with --port exactly this one; 0: any free port
+  --host ADDRESS  127.0.0.1 by default
+  --data-dir DIR  state: embedded database, keys, connection.json (./.openeaap)
+  --json          print one line {"url": ..., "api_key": ...} when ready
+  --demo          add the demo's agent, SOPs, users, tools and simulators
+  --job           run the flagship job (implies --demo); with --once stop after it
+
+Environment: DATABASE_URL (or DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL,
+THREAT_INTEL_URL, THREAT_INTEL_KEY, CMDB_URL, FIREWALL_URL, OTEL_EXPORTER_OTLP_ENDPOINT, LOG_LEVEL, OPENEAAP_DATA_DIR, OPENEAAP_ADMIN_KEY,
+OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE`;
+
+/** Errors: invalid_input that names the flag or variable and the cure. */
+export function parseConfig(argv: readonly string[], environment: Readonly<Record<string, string | undefined>>, cwd: string): ServerConfig {
+  const flags = parseFlags(argv);
+  refuseSwitchedOffSafety(environment);
+  const job = flags.job === true ? (flags.once === true ? 'once' : 'stay') : 'none';
+  const products = {
+    threatIntelUrl: environment['THREAT_INTEL_URL'],
+    cmdbUrl: environment['CMDB_URL'],
+    firewallUrl: environment['FIREWALL_URL'],
+    allowInsecure: environment['OPENEAAP_ALLOW_INSECURE_TOOLS'] === 'true',
+  };
+  return {
+    host: flags.host ?? '127.0.0.1',
+    port: parsePort(flags.port),
+    portWasAsked: flags.port !== undefined,
+    dataDir: path.resolve(cwd, flags['data-dir'] ?? environment['OPENEAAP_DATA_DIR'] ?? '.openeaap'),
+    configDir: path.resolve(cwd, flags['config-dir'] ?? 'configs'),
+    policyDir: path.resolve(cwd, flags['policy-dir'] ?? 'policies'),
+    databaseUrl: toDatabaseUrl(environment),
+    json: flags.json === true,
+    demo: flags.demo === true || job !== 'none',
+    job,
+    logLevel: environment['LOG_LEVEL'] ?? 'info',
+    otlpEndpoint: environment['OTEL_EXPORTER_OTLP_ENDPOINT'],
+    adminKey: environment['OPENEAAP_ADMIN_KEY'],
+    maskingKey: environment['OPENEAAP_MASKING_KEY'],
+    auditKeyFile: environment['OPENEAAP_AUDIT_KEY_FILE'],
+    openAi: { baseUrl: environment['OPENAI_BASE_URL'], apiKey: environment['OPENAI_API_KEY'], model: environment['OPENAI_MODEL'] },
+    products,
+    environment,
+  };
+}
+
+function parseFlags(argv: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'] {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS }).values;
+  } catch (thrown) {
+    throw new PlatformError('invalid_input', `${thrown instanceof Error ? thrown.message : 'A flag is wrong.'}\n\n${USAGE}`, { cause: thrown });
+  }
+}
+
+function parsePort(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_PORT;
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new PlatformError('invalid_input', `--port takes a number from 0 to 65535, not "${text}".`, { details: { field: '--port' } });
+}
+
+/** The deployment manifest of the document names these; safety is not an option here (section 18.2). */
+function refuseSwitchedOffSafety(environment: Readonly<Record<string, string | undefined>>): void {
+  for (const name of ['ENABLE_PII_MASKING', 'ENABLE_AUDIT_LOG']) {
+    const value = environment[name];
+    if (value !== undefined && value !== 'true') {
+      throw new PlatformError('invalid_input', `${name}=${value}: masking and audit cannot be switched off. Set it to true or leave it out.`, { details: { field: name } });
+    }
+  }
+}
+
+function toDatabaseUrl(environment: Readonly<Record<string, string | undefined>>): string | null {
+  const url = environment['DATABASE_URL'];
+  if (url !== undefined && url !== '') return url;
+  const host = environment['DB_HOST'];
+  if (host === undefined || host === '') return null;
+  const user = encodeURIComponent(environment['DB_USER'] ?? 'openeaap');
+  const password = environment['DB_PASSWORD'];
+  const login = password === undefined ? user : `${user}:${encodeURIComponent(password)}`;
+  return `postgres://${login}@${host}:${environment['DB_PORT'] ?? '5432'}/${environment['DB_NAME'] ?? 'openeaap'}`;
+}

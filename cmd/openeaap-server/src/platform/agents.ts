@@ -1,0 +1,81 @@
+import type { AuditFact, JsonObject, JsonValue } from '@openeaap/kernel';
+import { PlatformError } from '@openeaap/kernel';
+import type { AgentDetail, Caller, PlatformPort } from '@openeaap/http';
+import type { StoredAgent } from '@openeaap/store';
+import { createAgent, findAgent, listAgents, setAgentStatus } from '@openeaap/store';
+import type { PlatformContext } from './context.ts';
+import { pageById } from './page.ts';
+import { toAgentReference } from './runs.ts';
+
+type AgentPort = Pick<PlatformPort, 'listAgents' | 'createAgent' | 'getAgent' | 'publishAgent' | 'deprecateAgent'>;
+
+export function createAgentPort(context: PlatformContext): AgentPort {
+  const { pool } = context;
+  return {
+    listAgents: async (caller, filter, page) => {
+      const found = await pageById<StoredAgent>(
+        page,
+        (agent) => agent.id,
+        ({ before, limit }) => listAgents(pool, { tenantId: caller.principal.tenantId, name: filter.name ?? undefined, status: filter.status ?? undefined, before, limit }),
+      );
+      return { items: found.items.map(toDetail), nextCursor: found.nextCursor };
+    },
+    createAgent: async (caller, request) => {
+      checkConfiguration(context, request.configuration);
+      const result = await createAgent(pool, { ...request, tenantId: caller.principal.tenantId, id: context.ids.newId() });
+      if (result.kind === 'differs') {
+        throw new PlatformError('conflict', `Agent ${request.name}@${request.version} exists with another configuration. A version never changes: choose a new version.`, { details: { field: 'version' } });
+      }
+      if (result.kind === 'created') await context.appendAudit([toFact(caller, result.agent, 'created', { configuration: request.configuration as unknown as JsonObject })]);
+      return { agent: toDetail(result.agent), created: result.kind === 'created' };
+    },
+    getAgent: async (caller, agentRef) => toDetail(await mustFind(context, caller, agentRef)),
+    publishAgent: (caller, agentRef) => changeStatus(context, caller, agentRef, 'published'),
+    deprecateAgent: (caller, agentRef) => changeStatus(context, caller, agentRef, 'deprecated'),
+  };
+}
+
+/** What can never work is refused when it is written, not when it is run. */
+function checkConfiguration(context: PlatformContext, configuration: StoredAgent['configuration']): void {
+  if (context.registry.findRuntime(configuration.runtime) === null) {
+    throw new PlatformError('invalid_input', `There is no runtime "${configuration.runtime}".`, { details: { field: 'configuration.runtime' } });
+  }
+  const unknown = configuration.tools.find((tool) => context.registry.findTool(tool) === null);
+  if (unknown !== undefined) {
+    const known = context.registry.listTools().map(({ spec }) => spec.name);
+    throw new PlatformError('invalid_input', `There is no tool "${unknown}". The tools are: ${known.join(', ') || 'none'}.`, { details: { field: 'configuration.tools' } });
+  }
+}
+
+async function changeStatus(context: PlatformContext, caller: Caller, agentRef: string, status: 'published' | 'deprecated'): Promise<AgentDetail> {
+  const agent = await mustFind(context, caller, agentRef);
+  await setAgentStatus(context.pool, caller.principal.tenantId, agent.id, status);
+  await context.appendAudit([toFact(caller, agent, status, {})]);
+  return toDetail(await mustFind(context, caller, agent.id));
+}
+
+async function mustFind(context: PlatformContext, caller: Caller, agentRef: string): Promise<StoredAgent> {
+  const agent = await findAgent(context.pool, caller.principal.tenantId, toAgentReference(agentRef));
+  if (agent === null) throw new PlatformError('not_found', `There is no agent "${agentRef}", or no version of it is published.`, { details: { field: 'agent_id' } });
+  return agent;
+}
+
+const toDetail = (agent: StoredAgent): AgentDetail => ({ agent, current: agent.current });
+
+function toFact(caller: Caller, agent: StoredAgent, change: string, input: JsonValue): AuditFact {
+  return {
+    tenantId: caller.principal.tenantId,
+    runId: null,
+    traceId: '',
+    actor: `user:${caller.principal.userId}`,
+    action: 'agent_change',
+    phase: 'event',
+    decision: null,
+    outcome: change,
+    rule: null,
+    stepNo: null,
+    metadata: { agent: agent.name, agent_version: agent.version, agent_id: agent.id, key_id: caller.keyId },
+    input,
+    output: null,
+  };
+}

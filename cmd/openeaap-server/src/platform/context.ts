@@ -1,0 +1,38 @@
+import type { KeyObject } from 'node:crypto';
+import type { Pool } from 'pg';
+import type { AuditFact, Clock, Ids, RunStatus } from '@openeaap/kernel';
+import type { HeadSigner } from '@openeaap/audit';
+import type { ReadKnowledge, createRetrieve } from '@openeaap/dikf';
+import type { FeedbackCollector } from '@openeaap/mtfs';
+import type { Gateway } from '@openeaap/msig';
+import type { DriveDeps, OrchestratorNode } from '@openeaap/orchestrator';
+import type { Registry } from '@openeaap/registry';
+import type { CommitLane } from '@openeaap/store';
+import type { EventHub } from '../event-hub.ts';
+import type { Metrics } from '../metrics.ts';
+import type { PolicyKeeper } from '../policy-keeper.ts';
+import type { Trigger } from '../triggers.ts';
+
+/** All the parts of a running platform, for the functions that serve the REST API. */
+export interface PlatformContext {
+  readonly pool: Pool;
+  readonly lane: CommitLane;
+  readonly deps: DriveDeps;
+  readonly node: OrchestratorNode;
+  readonly policy: PolicyKeeper;
+  readonly registry: Registry;
+  readonly gateway: Gateway;
+  readonly hub: EventHub;
+  readonly retrieve: ReturnType<typeof createRetrieve>;
+  readonly knowledge: ReadKnowledge;
+  readonly collector: FeedbackCollector;
+  readonly signer: HeadSigner;
+  readonly auditKey: KeyObject;
+  readonly metrics: Metrics;
+  readonly triggers: ReadonlyMap<string, Trigger>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly appendAudit: (facts: readonly AuditFact[]) => Promise<void>;
+}
+
+export const ENDED: ReadonlySet<RunStatus> = new Set(['completed', 'failed', 'cancelled']);

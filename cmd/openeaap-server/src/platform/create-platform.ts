@@ -1,0 +1,30 @@
+import type { PlatformPort } from '@openeaap/http';
+import { ping } from '@openeaap/store';
+import { PlatformError } from '@openeaap/kernel';
+import { authenticate } from '../access.ts';
+import { createAgentPort } from './agents.ts';
+import { createApprovalPort } from './approvals.ts';
+import type { PlatformContext } from './context.ts';
+import { createGovernancePort } from './governance.ts';
+import { createKnowledgePort } from './knowledge.ts';
+import { createRunPort } from './runs.ts';
+
+/** The platform as the REST API knows it. */
+export function createPlatform(context: PlatformContext): PlatformPort {
+  return {
+    authenticate: (key) => authenticate(context.pool, key),
+    ...createRunPort(context),
+    ...createApprovalPort(context),
+    ...createAgentPort(context),
+    ...createGovernancePort(context),
+    ...createKnowledgePort(context),
+    listTools: async () => context.registry.listTools(),
+    listPlugins: () => context.registry.listPlugins(),
+    listModels: async () => context.gateway.models(),
+    checkReady: async () => {
+      await ping(context.pool);
+      if (!context.node.alive()) throw new PlatformError('unavailable', 'This node cannot show that it lives and drives no runs.');
+    },
+    renderMetrics: () => context.metrics.render(),
+  };
+}

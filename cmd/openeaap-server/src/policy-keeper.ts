@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import type { Masker } from '@openeaap/security';
+import { createMasker, detectInjection } from '@openeaap/security';
+import type { JsonValue } from '@openeaap/kernel';
+import { PlatformError } from '@openeaap/kernel';
+import type { PinnedPolicy, PolicyPort } from '@openeaap/orchestrator';
+import type { CompiledPolicy, PolicyFile } from '@openeaap/policy';
+import { compilePolicy, createPolicyHolder, decide, mayUse, readPolicyFiles } from '@openeaap/policy';
+
+/** The policy of this server, the older ones that runs are pinned to, and the masking that follows from it. */
+export interface PolicyKeeper {
+  readonly port: PolicyPort;
+  readonly current: () => CompiledPolicy;
+  readonly info: () => { readonly version: string; readonly loadedAt: Date; readonly files: readonly { readonly name: string; readonly sha256: string }[] };
+  /** Errors: policy_invalid; the old policy stays. */
+  readonly reload: () => Promise<{ readonly version: string; readonly changed: boolean }>;
+  /** The policy's own rules: for what is stored with a run. */
+  readonly mask: (value: JsonValue) => JsonValue;
+  /** The policy's rules and every built-in recogniser: for the audit and the log. */
+  readonly auditMasker: () => Masker;
+  readonly looksLikeInjection: (text: string) => boolean;
+}
+
+export interface PolicyKeeperOptions {
+  readonly dir: string;
+  readonly hashKey: string;
+  readonly save: (version: string, files: readonly PolicyFile[]) => Promise<void>;
+  readonly read: (tenantId: string, version: string) => Promise<readonly PolicyFile[] | null>;
+  readonly now: () => Date;
+}
+
+/** R9: without a policy this rejects, and the server does not start. */
+export async function createPolicyKeeper(options: PolicyKeeperOptions): Promise<PolicyKeeper> {
+  let files = await readPolicyFiles(options.dir);
+  const holder = createPolicyHolder(compilePolicy(files));
+  await options.save(holder.current().version, files);
+  let loadedAt = options.now();
+  let maskers = createMaskers(holder.current(), options.hashKey);
+
+  return {
+    port: {
+      currentVersion: () => holder.current().version,
+      load: async (tenantId, version) => {
+        const held = holder.byVersion(version);
+        if (held !== undefined) return toPinned(held);
+        const stored = await options.read(tenantId, version);
+        return stored === null ? null : toPinned(compilePolicy(stored));
+      },
+    },
+    current: () => holder.current(),
+    info: () => ({
+      version: holder.current().version,
+      loadedAt,
+      files: files.map((file) => ({ name: file.name, sha256: createHash('sha256').update(file.text).digest('hex') })),
+    }),
+    reload: async () => {
+      const before = holder.current().version;
+      const next = await readPolicyFiles(options.dir);
+      const compiled = compilePolicy(next);
+      await options.save(compiled.version, next);
+      const result = holder.replace(next);
+      if (!result.ok) throw result.error;
+      files = next;
+      loadedAt = options.now();
+      maskers = createMaskers(holder.current(), options.hashKey);
+      return { version: result.version, changed: result.version !== before };
+    },
+    mask: (value) => maskers.stored.maskJson(value),
+    auditMasker: () => maskers.audit,
+    looksLikeInjection: (text) => detectInjection(text).suspicious,
+  };
+}
+
+function toPinned(policy: CompiledPolicy): PinnedPolicy {
+  return {
+    version: policy.version,
+    decide: (request) => decide(policy, request),
+    mayUse: (principal, agent, tool) => mayUse(policy, { principal, agent }, tool),
+  };
+}
+
+function createMaskers(policy: CompiledPolicy, hashKey: string): { readonly stored: Masker; readonly audit: Masker } {
+  if (!policy.piiEnabled) throw new PlatformError('policy_invalid', 'pii_masking.enabled is false. Masking cannot be switched off; leave rules out instead.');
+  const options = { policyRules: policy.piiRules, hashKey };
+  return { stored: createMasker({ ...options, builtin: false }), audit: createMasker({ ...options, builtin: true }) };
+}

@@ -1,0 +1,40 @@
+import type { Pool } from 'pg';
+import type { RunStore } from '@openeaap/orchestrator';
+import type { CommitLane } from '@openeaap/store';
+import {
+  acceptRun,
+  beatNode,
+  claimRuns,
+  decideApproval,
+  findAgent,
+  getApproval,
+  getRun,
+  listCancelledRuns,
+  readSignals,
+  readSteps,
+  registerNode,
+  requestCancel,
+  reserveQuota,
+  stopNode,
+} from '@openeaap/store';
+
+/** The store as the orchestrator knows it. */
+export function createRunStore(pool: Pool, lane: CommitLane): RunStore {
+  return {
+    acceptRun: (run) => acceptRun(pool, run),
+    getRun: async (tenantId, runId) => (await getRun(pool, tenantId, runId))?.run ?? null,
+    findAgent: (tenantId, reference) => findAgent(pool, tenantId, reference),
+    claimRuns: (claim) => claimRuns(pool, claim),
+    readSteps: (tenantId, runId) => readSteps(pool, tenantId, runId),
+    readSignals: (tenantId, runId) => readSignals(pool, tenantId, runId),
+    commitRun: lane.commitRun,
+    reserveQuota: (tenantId, wanted) => reserveQuota(pool, tenantId, wanted),
+    getApproval: (tenantId, approvalId) => getApproval(pool, tenantId, approvalId),
+    decideApproval: (decision, record) => lane.withAudit(record.audit, (db, rows) => decideApproval(db, decision, { event: record.event, audit: rows })),
+    requestCancel: (request) => requestCancel(pool, request),
+    listCancelledRuns: (nodeId) => listCancelledRuns(pool, nodeId),
+    registerNode: (node) => registerNode(pool, node),
+    beatNode: (nodeId) => beatNode(pool, nodeId),
+    stopNode: (nodeId) => stopNode(pool, nodeId),
+  };
+}

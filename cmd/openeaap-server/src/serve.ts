@@ -1,0 +1,178 @@
+import type { FastifyInstance } from 'fastify';
+import picocolors from 'picocolors';
+import type { Logger } from 'pino';
+import { PlatformError, randomIds, systemClock } from '@openeaap/kernel';
+import type { Simulators } from '@openeaap/demo';
+import { createPlatformClient, demoFiles, leaveOneWaiting, runFlagship, seedDemo, startSimulators } from '@openeaap/demo';
+import type { Scope } from '@openeaap/http';
+import { createHttpApp } from '@openeaap/http';
+import { authenticate, grantKey, newApiKey } from './access.ts';
+import type { ServerConfig } from './config.ts';
+import type { Database } from './open-database.ts';
+import { openDatabase } from './open-database.ts';
+import { createPlatform } from './platform/create-platform.ts';
+import { ensureStateFolder, readConnection, writeConnection } from './state-folder.ts';
+import type { Tracing } from './telemetry.ts';
+import { startTracing } from './telemetry.ts';
+import type { Wired } from './wire.ts';
+import { wire } from './wire.ts';
+
+export interface Served {
+  readonly url: string;
+  readonly apiKey: string;
+  /** The key was made just now; it is shown this once. */
+  readonly keyIsNew: boolean;
+  readonly models: readonly { readonly name: string; readonly labels: Readonly<Record<string, string>> }[];
+  readonly store: string;
+  readonly simulators: Simulators | null;
+  /** Resolves when the platform cannot go on. */
+  readonly died: Promise<PlatformError>;
+  readonly grant: (userId: string, scopes: readonly Scope[]) => Promise<string>;
+  readonly close: () => Promise<void>;
+}
+
+/** How long runs in hand get to reach a rest when the program is asked to stop. */
+const DRAIN_MS = 5_000;
+const PORTS_TO_TRY = 20;
+
+/** Starts the whole platform in this process; `close` stops it in the opposite order. */
+export async function serve(config: ServerConfig, log: Logger, version: string): Promise<Served> {
+  await ensureStateFolder(config.dataDir);
+  const database = await openDatabase({ databaseUrl: config.databaseUrl, dataDir: config.dataDir, onError: (err) => log.warn({ err }, 'a database connection was lost'), log: (line) => log.info(line) });
+  const opened: Opened = { database, tracing: startTracing({ endpoint: config.otlpEndpoint, version }), simulators: null, wired: null, app: null };
+  try {
+    return await open(opened, config, log, version);
+  } catch (thrown) {
+    await closeAll(opened, log);
+    throw thrown;
+  }
+}
+
+interface Opened {
+  readonly database: Database;
+  readonly tracing: Tracing;
+  simulators: Simulators | null;
+  wired: Wired | null;
+  app: FastifyInstance | null;
+}
+
+async function open(opened: Opened, config: ServerConfig, log: Logger, version: string): Promise<Served> {
+  const { database, tracing } = opened;
+  if (config.demo) opened.simulators = await startSimulators({ host: '127.0.0.1' });
+  const wired = await wire({
+    config,
+    database,
+    log,
+    tracing,
+    version,
+    products: config.demo ? withSimulators(config.products, opened.simulators) : config.products,
+    secret: (name) => config.environment[name] ?? (config.demo && name === 'THREAT_INTEL_KEY' ? 'simulated' : undefined),
+    knowledge: config.demo ? [{ dir: demoFiles.sopsDir, prefix: 'sops' }] : [],
+  });
+  opened.wired = wired;
+  const app = createHttpApp(createPlatform(wired.context), { version, logger: log, newTraceId: randomIds.newTraceId });
+  opened.app = app;
+  const url = await listen(app, config);
+  const { apiKey, keyIsNew } = await ensureAdminKey(database, config);
+  await writeConnection(config.dataDir, { url, api_key: apiKey });
+  const grant = async (userId: string, scopes: readonly Scope[]): Promise<string> => {
+    const key = newApiKey();
+    await grantKey(database.pool, { id: randomIds.newId(), name: `demo ${userId}`, userId, scopes }, key);
+    return key;
+  };
+  if (config.demo) await seedDemo(createPlatformClient(url, apiKey));
+  return {
+    url,
+    apiKey,
+    keyIsNew,
+    models: wired.gateway.models(),
+    store: database.kind === 'embedded' ? `embedded PostgreSQL ${database.version}` : 'PostgreSQL (DATABASE_URL)',
+    simulators: opened.simulators,
+    died: database.died,
+    grant,
+    close: () => closeAll(opened, log),
+  };
+}
+
+async function closeAll(opened: Opened, log: Logger): Promise<void> {
+  const steps: readonly (readonly [string, () => Promise<unknown> | undefined])[] = [
+    ['http', () => opened.app?.close()],
+    ['platform', () => opened.wired?.close(DRAIN_MS)],
+    ['simulators', () => opened.simulators?.close()],
+    ['tracing', () => opened.tracing.close()],
+    ['database', () => opened.database.close()],
+  ];
+  for (const [part, close] of steps) {
+    try {
+      await close();
+    } catch (err) {
+      log.warn({ err, part }, 'did not stop cleanly');
+    }
+  }
+}
+
+/** Real products by configuration alone; what is not configured is simulated in the demo. */
+function withSimulators(products: ServerConfig['products'], simulators: Simulators | null): ServerConfig['products'] {
+  return {
+    ...products,
+    threatIntelUrl: products.threatIntelUrl ?? simulators?.threatIntelUrl,
+    cmdbUrl: products.cmdbUrl ?? simulators?.cmdbUrl,
+    firewallUrl: products.firewallUrl ?? simulators?.firewallUrl,
+  };
+}
+
+/** The asked port or an error; without one asked for, the first free one from the default on. */
+async function listen(app: FastifyInstance, config: ServerConfig): Promise<string> {
+  const tries = config.portWasAsked ? 1 : PORTS_TO_TRY;
+  for (let offset = 0; offset < tries; offset += 1) {
+    try {
+      await app.listen({ host: config.host, port: config.port + offset });
+      const address = app.server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : config.port;
+      const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host;
+      return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    } catch (thrown) {
+      const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
+      if (code !== 'EADDRINUSE') throw new PlatformError('unavailable', `Cannot listen on ${config.host}:${config.port + offset} (${String(code)}).`, { cause: thrown });
+    }
+  }
+  const last = config.port + tries - 1;
+  throw new PlatformError('conflict', tries === 1 ? `Port ${config.port} is taken. Choose another with --port, or leave --port out.` : `The ports ${config.port} to ${last} are all taken. Choose one with --port.`);
+}
+
+/** The administrator's key: the configured one, the one of the last start, or a new random one. */
+async function ensureAdminKey(database: Database, config: ServerConfig): Promise<{ readonly apiKey: string; readonly keyIsNew: boolean }> {
+  const known = config.adminKey ?? (await readConnection(config.dataDir))?.api_key;
+  if (known !== undefined && (await authenticate(database.pool, known)) !== null) return { apiKey: known, keyIsNew: false };
+  const apiKey = config.adminKey ?? newApiKey();
+  await grantKey(database.pool, { id: randomIds.newId(), name: 'administrator', userId: 'admin', scopes: ['*'] }, apiKey);
+  return { apiKey, keyIsNew: true };
+}
+
+/** Runs the flagship job against a served demo and shows it. Returns what was not as expected. */
+export async function runJob(served: Served, options: { readonly print: (line: string) => void; readonly colors: boolean; readonly signal: AbortSignal; readonly stay: boolean }): Promise<JobResult> {
+  const { simulators } = served;
+  if (simulators === null) throw new PlatformError('unsupported', 'The flagship job needs the demo.');
+  const job = {
+    url: served.url,
+    siemKey: await served.grant('svc-siem', ['triggers:write']),
+    operator: createPlatformClient(served.url, served.apiKey),
+    approver: createPlatformClient(served.url, await served.grant('admin', ['approvals:read', 'approvals:decide'])),
+    simulators,
+    colors: picocolors.createColors(options.colors),
+    print: options.print,
+    clock: () => performance.now(),
+    occurrence: systemClock.now().toISOString().replace(/[-:]/g, ''),
+    signal: options.signal,
+  };
+  const result = await runFlagship(job);
+  const waitingRunId = options.stay ? await leaveOneWaiting(job) : null;
+  return { ...result, waitingRunId };
+}
+
+export interface JobResult {
+  readonly runId: string;
+  readonly surprises: readonly string[];
+  readonly seconds: number;
+  readonly waitingRunId: string | null;
+}

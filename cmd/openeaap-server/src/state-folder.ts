@@ -1,0 +1,56 @@
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** Where a CLI on this machine finds the platform. */
+export interface Connection {
+  readonly url: string;
+  readonly api_key: string;
+}
+
+const isMissing = (thrown: unknown): boolean => typeof thrown === 'object' && thrown !== null && 'code' in thrown && thrown.code === 'ENOENT';
+
+export async function ensureStateFolder(dataDir: string): Promise<void> {
+  await mkdir(dataDir, { recursive: true });
+}
+
+export async function readConnection(dataDir: string): Promise<Connection | null> {
+  try {
+    return JSON.parse(await readFile(path.join(dataDir, 'connection.json'), 'utf8')) as Connection;
+  } catch {
+    return null;
+  }
+}
+
+export async function writeConnection(dataDir: string, connection: Connection): Promise<void> {
+  await writePrivate(path.join(dataDir, 'connection.json'), `${JSON.stringify(connection, null, 2)}\n`);
+}
+
+/** A key that is made once and kept: equal values stay equal in the audit over restarts. */
+export async function ensureMaskingKey(dataDir: string): Promise<string> {
+  return ensureFile(path.join(dataDir, 'masking.key'), () => `${randomBytes(32).toString('base64url')}\n`).then((text) => text.trim());
+}
+
+/** The Ed25519 key that signs the heads of the audit chains. */
+export async function ensureAuditKey(dataDir: string): Promise<KeyObject> {
+  const pem = await ensureFile(path.join(dataDir, 'audit-signing.pem'), () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+  return createPrivateKey(pem);
+}
+
+async function ensureFile(file: string, make: () => string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (thrown) {
+    if (!isMissing(thrown)) throw thrown;
+    await writePrivate(file, make());
+    return readFile(file, 'utf8');
+  }
+}
+
+async function writePrivate(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${randomBytes(4).toString('hex')}`;
+  await writeFile(temporary, text, { mode: 0o600 });
+  await chmod(temporary, 0o600);
+  await rename(temporary, file);
+}

@@ -1,0 +1,258 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { PlatformError, randomIds, systemClock } from '@openeaap/kernel';
+import { chainRows, createHeadSigner, createToAuditRow, genesisHash } from '@openeaap/audit';
+import { createReadKnowledge, createRetrieve, ingestFolder } from '@openeaap/dikf';
+import { startFeedbackCollector } from '@openeaap/mtfs';
+import { createGateway, describeInactiveSettings, parseGatewayConfig, withOpenAiEnvironment } from '@openeaap/msig';
+import type { Gateway } from '@openeaap/msig';
+import { createNativeRuntime } from '@openeaap/native-runtime';
+import type { DriveDeps } from '@openeaap/orchestrator';
+import { startNode } from '@openeaap/orchestrator';
+import type { Plugin, Registry } from '@openeaap/registry';
+import { createRegistry } from '@openeaap/registry';
+import { createSecurityTools } from '@openeaap/security-tools';
+import { createStandardTools } from '@openeaap/standard-tools';
+import {
+  appendAudit,
+  collectPair,
+  createCommitLane,
+  createKnowledgeStore,
+  ensureAuditPartitions,
+  forgetExpiredCounters,
+  listWaitingFeedback,
+  readEvents,
+  readPolicy,
+  saveAuditHead,
+  savePolicy,
+  stopAllNodes,
+} from '@openeaap/store';
+import { TENANT, putUsers } from './access.ts';
+import type { ServerConfig } from './config.ts';
+import { parseDirectory } from './directory.ts';
+import { createEventHub } from './event-hub.ts';
+import type { EventHub } from './event-hub.ts';
+import { createMetrics } from './metrics.ts';
+import type { Metrics } from './metrics.ts';
+import { createModelSessions } from './model-sessions.ts';
+import type { ModelSessions } from './model-sessions.ts';
+import type { Database } from './open-database.ts';
+import { createPolicyKeeper } from './policy-keeper.ts';
+import type { PolicyKeeper } from './policy-keeper.ts';
+import type { PlatformContext } from './platform/context.ts';
+import { readYaml } from './read-yaml.ts';
+import { createRunStore } from './run-store.ts';
+import { ensureAuditKey, ensureMaskingKey } from './state-folder.ts';
+import type { Tracing } from './telemetry.ts';
+import { parseTriggers } from './triggers.ts';
+
+export interface Wired {
+  readonly context: PlatformContext;
+  readonly gateway: Gateway;
+  readonly close: (drainMs: number) => Promise<void>;
+}
+
+export interface WireOptions {
+  readonly config: ServerConfig;
+  readonly database: Database;
+  readonly log: Logger;
+  readonly tracing: Tracing;
+  readonly version: string;
+  /** Addresses of the products behind the tools, after the demo has put its simulators in. */
+  readonly products: ServerConfig['products'];
+  readonly secret: (name: string) => string | undefined;
+  /** Folders of Markdown to load, each under a name of its own. */
+  readonly knowledge: readonly { readonly dir: string; readonly prefix: string }[];
+}
+
+const HOUSEKEEPING_MS = 3_600_000;
+
+/** The one place that knows every room: builds the parts in the order in which they need each other. */
+export async function wire(options: WireOptions): Promise<Wired> {
+  const { config, database, log, tracing } = options;
+  const { pool } = database;
+  const clock = systemClock;
+  const ids = randomIds;
+  const nodeId = ids.newId();
+  if (database.kind === 'embedded') await stopAllNodes(pool);
+  await ensureAuditPartitions(pool);
+  await putUsers(pool, parseDirectory(await readYaml(path.join(config.configDir, 'directory.yaml')), 'directory.yaml', TENANT));
+  const triggers = parseTriggers(await readYaml(path.join(config.configDir, 'triggers.yaml')), 'triggers.yaml');
+
+  const policy = await createPolicyKeeper({
+    dir: config.policyDir,
+    hashKey: config.maskingKey ?? (await ensureMaskingKey(config.dataDir)),
+    save: (version, files) => savePolicy(pool, TENANT, version, files),
+    read: (tenantId, version) => readPolicy(pool, tenantId, version),
+    now: clock.now,
+  });
+  const lane = createCommitLane({
+    pool,
+    chainId: nodeId,
+    toAuditRow: createToAuditRow({ masker: policy.auditMasker, clock, ids }),
+    chain: chainRows,
+    genesis: genesisHash,
+    clock,
+    onRetry: (error) => log.warn({ code: error.code }, 'the database is away; commits wait'),
+  });
+  const auditKey = await loadAuditKey(config);
+  const signer = createHeadSigner({ key: auditKey, head: lane.head, keep: (head) => saveAuditHead(pool, head), clock, onError: (err) => log.warn({ err }, 'an audit head could not be signed') });
+
+  const metrics: Metrics = createMetrics({ runsInHand: () => node.runsInHand(), streamReaders: () => hub.readers() });
+  const gateway = await openGateway(config, metrics, log);
+  const sessions = createModelSessions(gateway);
+  const knowledgeStore = createKnowledgeStore(pool);
+  const retrieve = createRetrieve(knowledgeStore);
+  const registry = await openRegistry(options, sessions, retrieve);
+  for (const folder of options.knowledge) await loadKnowledge(folder, knowledgeStore, log);
+
+  const hub: EventHub = createEventHub({ readEvents: (from) => readEvents(pool, from), sleep: clock.sleep });
+  const store = createRunStore(pool, lane);
+  const deps = createDriveDeps({ store, policy, registry, gateway, sessions, hub, metrics, tracing, log });
+  const node = await startNode(deps, { nodeId, host: hostname(), pid: process.pid, version: options.version });
+  const collector = startFeedbackCollector({
+    store: { listWaiting: (limit) => listWaitingFeedback(pool, limit), collect: (pair) => collectPair(pool, pair) },
+    ids,
+    clock,
+    onError: (err) => log.warn({ err }, 'feedback could not be collected'),
+  });
+  const housekeeping = startHousekeeping(database, log);
+  const context: PlatformContext = {
+    pool,
+    lane,
+    deps,
+    node,
+    policy,
+    registry,
+    gateway,
+    hub,
+    retrieve,
+    knowledge: createReadKnowledge(knowledgeStore),
+    collector,
+    signer,
+    auditKey,
+    metrics,
+    triggers,
+    clock,
+    ids,
+    appendAudit: async (facts) => {
+      await lane.withAudit(facts, (db, rows) => appendAudit(db, rows));
+    },
+  };
+  return {
+    context,
+    gateway,
+    close: async (drainMs) => {
+      housekeeping.stop();
+      await node.stop(drainMs);
+      await collector.close();
+      await lane.close();
+      await signer.signNow().catch((err: unknown) => log.warn({ err }, 'the last audit head could not be signed'));
+      await signer.close();
+      await gateway.close();
+    },
+  };
+}
+
+async function loadAuditKey(config: ServerConfig): Promise<PlatformContext['auditKey']> {
+  if (config.auditKeyFile === undefined) return ensureAuditKey(config.dataDir);
+  const { createPrivateKey } = await import('node:crypto');
+  try {
+    return createPrivateKey(await readFile(config.auditKeyFile, 'utf8'));
+  } catch (thrown) {
+    throw new PlatformError('invalid_input', 'OPENEAAP_AUDIT_KEY_FILE is not a readable PKCS#8 PEM file with an Ed25519 key. Make one with: openssl genpkey -algorithm ed25519', {
+      cause: thrown,
+      details: { field: 'OPENEAAP_AUDIT_KEY_FILE' },
+    });
+  }
+}
+
+async function openGateway(config: ServerConfig, metrics: Metrics, log: Logger): Promise<Gateway> {
+  const file = path.join(config.configDir, 'msig.yaml');
+  const text = await readFile(file, 'utf8').catch((thrown: unknown) => {
+    throw new PlatformError('invalid_input', `${file} cannot be read. It names the model backends; start from the one that comes with the platform.`, { cause: thrown });
+  });
+  const parsed = withOpenAiEnvironment(parseGatewayConfig(text, config.environment, 'msig.yaml'), config.openAi);
+  for (const note of describeInactiveSettings(parsed)) log.info({ file: 'msig.yaml' }, note);
+  return createGateway(parsed, {
+    now: Date.now,
+    newId: randomIds.newId,
+    random: Math.random,
+    readScript: (script) => readFileSync(path.resolve(config.configDir, script), 'utf8'),
+    observe: metrics.observeModel,
+  });
+}
+
+function openRegistry(options: WireOptions, sessions: ModelSessions, retrieve: ReturnType<typeof createRetrieve>): Promise<Registry> {
+  const { threatIntelUrl, cmdbUrl, firewallUrl, allowInsecure } = options.products;
+  const plugins: Plugin[] = [
+    { kind: 'runtime', name: 'native', adapter: createNativeRuntime({ chat: sessions.chat, version: options.version }) },
+    { kind: 'tools', name: 'standard-tools', adapter: createStandardTools({ retrieve }) },
+  ];
+  if (threatIntelUrl !== undefined && cmdbUrl !== undefined && firewallUrl !== undefined) {
+    plugins.push({ kind: 'tools', name: 'security-tools', adapter: createSecurityTools({ threatIntelUrl, cmdbUrl, firewallUrl, allowInsecure }) });
+  } else {
+    options.log.info('the security tools are off: set THREAT_INTEL_URL, CMDB_URL and FIREWALL_URL to turn them on');
+  }
+  return createRegistry({ plugins, secret: options.secret });
+}
+
+async function loadKnowledge(folder: WireOptions['knowledge'][number], store: Parameters<typeof ingestFolder>[1]['store'], log: Logger): Promise<void> {
+  const result = await ingestFolder({ tenantId: TENANT, dir: folder.dir, prefix: folder.prefix, retireMissing: true }, { store, newId: randomIds.newId });
+  for (const error of result.errors) log.warn({ code: error.code, detail: error.message }, 'a document was not loaded');
+  const changed = result.documents.filter((document) => document.changed).length;
+  log.info({ folder: folder.prefix, documents: result.documents.length, changed, retired: result.retiredDocuments }, 'knowledge loaded');
+}
+
+interface DriveParts {
+  readonly store: DriveDeps['store'];
+  readonly policy: PolicyKeeper;
+  readonly registry: Registry;
+  readonly gateway: Gateway;
+  readonly sessions: ModelSessions;
+  readonly hub: EventHub;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  readonly log: Logger;
+}
+
+function createDriveDeps(parts: DriveParts): DriveDeps {
+  const { registry, gateway, sessions, hub, policy } = parts;
+  return {
+    store: parts.store,
+    policy: policy.port,
+    tools: { find: registry.findTool, validate: registry.validate, call: registry.call },
+    runtimes: { find: registry.findRuntime },
+    meter: {
+      take: (stepId) => {
+        const seen = gateway.meter.take(stepId);
+        return seen.calls === 0 ? null : seen;
+      },
+      credentials: sessions.credentials,
+      revoke: sessions.revoke,
+    },
+    text: { mask: policy.mask, looksLikeInjection: policy.looksLikeInjection },
+    watch: { committed: (runId) => hub.committed(runId), delta: (delta) => hub.delta(delta) },
+    observe: parts.metrics.observe,
+    endRootSpan: parts.tracing.endRootSpan,
+    clock: systemClock,
+    ids: randomIds,
+    log: {
+      info: (fields, message) => parts.log.info(fields, message),
+      warn: (fields, message) => parts.log.warn(fields, message),
+      error: (fields, message) => parts.log.error(fields, message),
+    },
+  };
+}
+
+/** Makes the audit's next partitions and forgets counters that are over. */
+function startHousekeeping(database: Database, log: Logger): { readonly stop: () => void } {
+  const timer = setInterval(() => {
+    Promise.all([ensureAuditPartitions(database.pool), forgetExpiredCounters(database.pool)]).catch((err: unknown) => log.warn({ err }, 'housekeeping failed; it will be tried again'));
+  }, HOUSEKEEPING_MS);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
