@@ -8,6 +8,7 @@ const bin = (name) => path.join(root, 'node_modules', '.bin', name);
 
 /** Returns the names of the checks that failed. */
 export function runChecks() {
+  /** @type {readonly (readonly [string, string, readonly string[]])[]} */
   const checks = [
     ['build', bin('tsc'), ['-b', 'tsconfig.build.json']],
     ['types of tests', bin('tsc'), ['-p', 'tsconfig.json']],

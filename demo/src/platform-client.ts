@@ -1,4 +1,4 @@
-import type { JsonObject } from '@openeaap/kernel';
+import type { JsonObject, JsonValue } from '@openeaap/kernel';
 import { PlatformError, isJsonObject } from '@openeaap/kernel';
 import { createParser } from 'eventsource-parser';
 
@@ -23,7 +23,7 @@ export function createPlatformClient(url: string, apiKey: string): PlatformClien
     const response = await fetch(`${url}/api/v1${path}`, { headers, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS), ...init });
     const answer: unknown = await response.json();
     const body = isJsonObject(answer) ? answer : {};
-    if (!response.ok) throw new PlatformError('internal', `${init.method ?? 'GET'} ${path}: ${response.status} ${String(body['detail'] ?? body['title'] ?? '')}`);
+    if (!response.ok) throw new PlatformError('internal', `${init.method ?? 'GET'} ${path}: ${response.status} ${textOf(body['detail'] ?? body['title'])}`);
     return body;
   };
   return {
@@ -32,6 +32,9 @@ export function createPlatformClient(url: string, apiKey: string): PlatformClien
     events: (runId, signal) => readEvents(`${url}/api/v1/runs/${runId}/events`, headers, signal),
   };
 }
+
+/** For people: text as it is, anything else as JSON. */
+export const textOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value ?? ''));
 
 async function* readEvents(url: string, headers: Record<string, string>, signal: AbortSignal): AsyncGenerator<ShownEvent> {
   const response = await fetch(url, { headers: { ...headers, accept: 'text/event-stream' }, signal });

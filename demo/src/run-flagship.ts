@@ -1,6 +1,7 @@
 import type { JsonObject } from '@openeaap/kernel';
 import { PlatformError, isJsonObject } from '@openeaap/kernel';
 import type { PlatformClient, ShownEvent } from './platform-client.ts';
+import { textOf } from './platform-client.ts';
 import type { Colors } from './show-event.ts';
 import { showEvent } from './show-event.ts';
 import type { Simulators } from './simulators/start-simulators.ts';
@@ -54,9 +55,9 @@ export async function runFlagship(options: FlagshipOptions): Promise<FlagshipRes
     if (event.type === 'governance_intervention' && typeof event.data['approval_id'] === 'string') await approve(options, event.data['approval_id']);
   }
   const feedback = await options.operator.post(`/runs/${runId}/feedback`, { score: 1, category: 'triage' });
-  say('feedback', `stored; a row of the preference data set: ${String(feedback['preference_pair_id'] ?? 'none')}`);
+  say('feedback', `stored; a row of the preference data set: ${textOf(feedback['preference_pair_id'] ?? 'none')}`);
   const audit = await options.operator.post('/audit/verify', {});
-  say('audit', `${audit['ok'] === true ? options.colors.green('chain verified') : options.colors.red('CHAIN BROKEN')}: ${String(audit['rows'])} rows in ${String(audit['chains'])} chain(s)`);
+  say('audit', `${audit['ok'] === true ? options.colors.green('chain verified') : options.colors.red('CHAIN BROKEN')}: ${textOf(audit['rows'])} rows in ${textOf(audit['chains'])} chain(s)`);
   const run = await options.operator.get(`/runs/${runId}`);
 
   const surprises = findSurprises({ run, seen, audit, feedback, sameRun: again === runId, blocks: options.simulators.state().firewallEffects - blocksBefore });
@@ -92,7 +93,7 @@ async function approve(options: FlagshipOptions, approvalId: string): Promise<vo
   const approval = await options.approver.get(`/approvals/${approvalId}`);
   await options.approver.post(`/approvals/${approvalId}/decide`, {
     verdict: 'approve',
-    call_hash: String(approval['call_hash']),
+    call_hash: textOf(approval['call_hash']),
     comment: 'reputation is bad and the asset is a VPN gateway (scripted approver of the demo)',
   });
 }
@@ -110,7 +111,7 @@ function findSurprises({ run, seen, audit, feedback, sameRun, blocks }: Observed
   const called = seen.filter((event) => event.type === 'tool_call').map((event) => event.data['tool']);
   const checks: readonly (readonly [boolean, string])[] = [
     [sameRun, 'the same alert must be one run'],
-    [run['status'] === 'completed', `the run must complete, but it is ${String(run['status'])}`],
+    [run['status'] === 'completed', `the run must complete, but it is ${textOf(run['status'])}`],
     [seen.some((event) => event.type === 'knowledge_retrieved'), 'SOP passages must be retrieved'],
     [called.includes('check_ip_reputation') && called.includes('cmdb_lookup'), 'threat intelligence and CMDB must be asked'],
     [seen.some((event) => event.type === 'governance_intervention'), 'the block must be held for approval'],

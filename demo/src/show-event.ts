@@ -2,6 +2,7 @@ import type picocolors from 'picocolors';
 import type { JsonObject, JsonValue } from '@openeaap/kernel';
 import { isJsonObject } from '@openeaap/kernel';
 import type { ShownEvent } from './platform-client.ts';
+import { textOf as text } from './platform-client.ts';
 
 /** What `createColors()` of picocolors makes. */
 export type Colors = ReturnType<typeof picocolors.createColors>;
@@ -62,5 +63,4 @@ function summarise(output: JsonValue | undefined): string {
 
 const chunks = (data: JsonObject): readonly JsonObject[] => (Array.isArray(data['chunks']) ? (data['chunks'] as readonly JsonValue[]).filter(isJsonObject) : []);
 const approvers = (value: JsonValue | undefined): string => (Array.isArray(value) ? value.join(', ') : '');
-const text = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : JSON.stringify(value ?? ''));
 const cut = (value: string): string => (value.length > TEXT_COLUMNS ? `${value.slice(0, TEXT_COLUMNS)}…` : value);

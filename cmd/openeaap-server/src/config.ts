@@ -60,7 +60,7 @@ THREAT_INTEL_URL, THREAT_INTEL_KEY, CMDB_URL, FIREWALL_URL, OTEL_EXPORTER_OTLP_E
 OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE`;
 
 /** Errors: invalid_input that names the flag or variable and the cure. */
-export function parseConfig(argv: readonly string[], environment: Readonly<Record<string, string | undefined>>, cwd: string): ServerConfig {
+export function parseConfig(argv: readonly string[], cwd: string, environment: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
   const flags = parseFlags(argv);
   refuseSwitchedOffSafety(environment);
   const job = flags.job === true ? (flags.once === true ? 'once' : 'stay') : 'none';

@@ -23,6 +23,6 @@ export function parseDirectory(document: unknown, file: string, tenantId: string
     if (typeof id !== 'string' || id === '') throw wrong(`${at}.id must be a text.`);
     if (!Array.isArray(groups) || !groups.every((group) => typeof group === 'string')) throw wrong(`${at}.groups must be a list of names without "group:".`);
     if (clearance !== 1 && clearance !== 2 && clearance !== 3) throw wrong(`${at}.clearance must be 1 (Public), 2 (Internal) or 3 (Confidential).`);
-    return { tenantId, userId: id, groups: groups as readonly string[], clearance };
+    return { tenantId, userId: id, groups, clearance };
   });
 }

@@ -14,7 +14,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${USAGE}\n`);
     return 0;
   }
-  const config = parseConfig(process.argv.slice(2), process.env, process.cwd());
+  const config = parseConfig(process.argv.slice(2), process.cwd());
   const log = createLog(config);
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stop.abort());
@@ -60,8 +60,8 @@ async function runAsServer(served: Served, config: ServerConfig, signal: AbortSi
 
 async function runAsDemo(served: Served, config: ServerConfig, signal: AbortSignal): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const colors = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
-  const stay = config.job === 'stay' && process.stdout.isTTY === true;
+  const colors = process.stdout.isTTY && config.environment['NO_COLOR'] === undefined;
+  const stay = config.job === 'stay' && process.stdout.isTTY;
   print(`OpenEAAP ${VERSION}   node ${process.versions.node}   store: ${served.store}   model: ${describeModel(served)}   [simulated: SIEM, ThreatIntel, CMDB, Firewall]`);
   print('');
   const result = await runJob(served, { print, colors, signal, stay });

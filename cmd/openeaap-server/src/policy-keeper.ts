@@ -16,6 +16,7 @@ export interface PolicyKeeper {
   readonly reload: () => Promise<{ readonly version: string; readonly changed: boolean }>;
   /** The policy's own rules: for what is stored with a run. */
   readonly mask: (value: JsonValue) => JsonValue;
+  readonly maskText: (text: string) => string;
   /** The policy's rules and every built-in recogniser: for the audit and the log. */
   readonly auditMasker: () => Masker;
   readonly looksLikeInjection: (text: string) => boolean;
@@ -66,6 +67,7 @@ export async function createPolicyKeeper(options: PolicyKeeperOptions): Promise<
       return { version: result.version, changed: result.version !== before };
     },
     mask: (value) => maskers.stored.maskJson(value),
+    maskText: (text) => maskers.stored.maskText(text),
     auditMasker: () => maskers.audit,
     looksLikeInjection: (text) => detectInjection(text).suspicious,
   };

@@ -22,9 +22,12 @@ export function parseTriggers(document: unknown, file: string): ReadonlyMap<stri
     const { name, agent, user, dedup_by: dedupBy = [], ...rest } = entry;
     const unknown = Object.keys(rest)[0];
     if (unknown !== undefined) throw wrong(`${at} has an unknown key "${unknown}"; it takes name, agent, user and dedup_by.`);
-    for (const [key, value] of Object.entries({ name, agent, user })) if (typeof value !== 'string' || value === '') throw wrong(`${at}.${key} must be a text.`);
+    const textOf = (key: string, value: unknown): string => {
+      if (typeof value !== 'string' || value === '') throw wrong(`${at}.${key} must be a text.`);
+      return value;
+    };
     if (!Array.isArray(dedupBy) || !dedupBy.every((field) => typeof field === 'string')) throw wrong(`${at}.dedup_by must be a list of field names.`);
-    return { name: String(name), agent: String(agent), userId: String(user), dedupBy: dedupBy as readonly string[] };
+    return { name: textOf('name', name), agent: textOf('agent', agent), userId: textOf('user', user), dedupBy };
   });
   return new Map(triggers.map((trigger) => [trigger.name, trigger]));
 }

@@ -12,7 +12,7 @@ export function compileArgumentCheck(spec: ToolSpec): ArgumentCheck {
   const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true });
   addFormats.default(ajv);
   const validate = compile(ajv, spec);
-  return (args) => (validate(args) === true ? null : `The arguments of "${spec.name}" are wrong: ${(validate.errors ?? []).slice(0, 5).map(explain).join('; ')}.`);
+  return (args) => (validate(args) ? null : `The arguments of "${spec.name}" are wrong: ${(validate.errors ?? []).slice(0, 5).map(explain).join('; ')}.`);
 }
 
 function compile(ajv: Ajv2020, spec: ToolSpec): ValidateFunction {

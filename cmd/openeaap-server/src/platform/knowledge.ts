@@ -26,7 +26,7 @@ export function createKnowledgePort(context: PlatformContext): KnowledgePort {
       const { run } = await ownRun(context, caller, runId);
       const { tenantId, userId } = caller.principal;
       const id = context.ids.newId();
-      const masked = feedback.correction === null ? null : String(context.policy.mask(feedback.correction));
+      const masked = feedback.correction === null ? null : context.policy.maskText(feedback.correction);
       await addFeedback(pool, { tenantId, id, runId, userId, score: feedback.score, correction: masked, category: feedback.category });
       await context.appendAudit([
         {
