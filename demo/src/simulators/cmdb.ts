@@ -12,9 +12,9 @@ export interface Asset {
   readonly contact: string;
 }
 
-/** Invented people and numbers; 5550 is no exchange in use. */
+/** Invented people and numbers: 5550 is no exchange in use, and 13800138000 is the number that every Chinese example uses. */
 export const ASSETS: readonly Asset[] = [
-  { name: 'vpn-gw-01', ip: '10.1.0.11', owner: '王强', department: '网络组', criticality: 'critical', environment: 'production', contact: '010-5550-0132' },
+  { name: 'vpn-gw-01', ip: '10.1.0.11', owner: '王强', department: '网络组', criticality: 'critical', environment: 'production', contact: '13800138000' },
   { name: 'mail-01', ip: '10.1.0.25', owner: '陈静', department: '身份与协作', criticality: 'high', environment: 'production', contact: '010-5550-0143' },
   { name: 'bastion-01', ip: '10.1.0.31', owner: '张伟', department: '基础设施部', criticality: 'critical', environment: 'production', contact: '010-5550-0187' },
   { name: 'dc-01', ip: '10.1.0.53', owner: '陈静', department: '身份与协作', criticality: 'critical', environment: 'production', contact: '010-5550-0143' },
