@@ -37,8 +37,8 @@ async function checkReady(api: ApiClient): Promise<Check> {
 
 async function checkVersion(api: ApiClient, ownVersion: string): Promise<Check> {
   try {
-    const { body } = await api.request({ path: 'openapi.json', timeoutMs: PROBE_TIMEOUT_MS });
-    const version = textOf(body, 'info', 'version');
+    const { body } = await api.request({ path: '', timeoutMs: PROBE_TIMEOUT_MS });
+    const version = textOf(body, 'version');
     return version === ownVersion
       ? passed('version', `server and command line are ${version}`)
       : warned('version', `server ${version}, command line ${ownVersion}`, 'Use the command line that came with the server.');

@@ -18,6 +18,14 @@ export function toEventText(type: string, data: JsonValue): string {
       return interventionText(data);
     case 'policy_decision':
       return join([firstOf(data, ['effect', 'decision']), textOf(data, 'tool'), textOf(data, 'rule'), textOf(data, 'reason')]);
+    case 'model_call':
+      return join([textOf(data, 'model'), `${textOf(data, 'prompt_tokens')} in / ${textOf(data, 'completion_tokens')} out tokens`, `${textOf(data, 'latency_ms')} ms`]);
+    case 'run_paused':
+      return join([textOf(data, 'reason'), `until ${textOf(data, 'wake_at')}`]);
+    case 'run_resumed':
+      return textOf(data, 'reason') === '-' ? textOf(data, 'status') : textOf(data, 'reason');
+    case 'feedback_received':
+      return join([`score ${textOf(data, 'score')}`, textOf(data, 'category')]);
     case 'knowledge_retrieved':
       return listOf(data, 'chunks').map((chunk) => firstOf(chunk, ['title', 'chunk_id'])).join(', ') || firstOf(data, []);
     case 'approval_decided':

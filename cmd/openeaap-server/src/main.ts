@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import path from 'node:path';
 import { pino } from 'pino';
 import { toPlatformError } from '@openeaap/kernel';
 import type { ServerConfig } from './config.ts';
@@ -74,20 +75,22 @@ async function runAsDemo(served: Served, config: ServerConfig, signal: AbortSign
     print(`All as expected: run ${result.runId} in ${result.seconds.toFixed(2)} s; the firewall acted once, after the approval.`);
   }
   if (!stay) return 0;
-  printNext(served, result, print);
+  printNext(served, result, config, print);
   const lost = await Promise.race([served.died, aborted(signal)]);
   return lost === null ? 0 : reportLoss(lost);
 }
 
-function printNext(served: Served, result: JobResult, print: (line: string) => void): void {
+function printNext(served: Served, result: JobResult, config: ServerConfig, print: (line: string) => void): void {
   const waiting = result.waitingRunId ?? '';
+  const isDefaultFolder = config.dataDir === path.resolve('.openeaap');
+  const openeaap = `npx openeaap${isDefaultFolder ? '' : ` --data-dir ${config.dataDir}`}`;
   print('');
   print(`API       ${served.url}/api/v1        OpenAPI 3.1: ${served.url}/openapi.json        metrics: ${served.url}/metrics`);
   print(`Waiting   run ${waiting} is held for YOUR approval: block 198.51.100.7 (brute force on bastion-01)`);
-  print('Try       npx openeaap approval list');
-  print('          npx openeaap approval approve <approval id>        (or: approval reject <approval id> --reason "...")');
-  print(`          npx openeaap run watch ${waiting}`);
-  print('Ctrl-C stops; the state stays in ./.openeaap (npm start -- --fresh wipes it)');
+  print(`Try       ${openeaap} approval list`);
+  print(`          ${openeaap} approval approve <approval id>        (or: approval reject <approval id> --reason "...")`);
+  print(`          ${openeaap} run watch ${waiting}`);
+  print(`Ctrl-C stops; the state stays in ${isDefaultFolder ? './.openeaap' : config.dataDir} (npm start -- --fresh wipes it)`);
 }
 
 function describeModel(served: Served): string {

@@ -220,7 +220,7 @@ describe('ingestFolder', () => {
       await cp(SOPS, dir, { recursive: true });
       const first = await ingest();
       expect(first.errors).toEqual([]);
-      expect(first.documents).toHaveLength(8);
+      expect(first.documents).toHaveLength(9);
       await rm(join(dir, 'ip-blocking.md'));
       await writeFile(join(dir, 'phishing-response.md'), '---\nsensitivty: Public\n---\nx');
       await writeFile(join(dir, 'latin1.md'), Buffer.from([0xe9, 0x20]));

@@ -47,7 +47,7 @@ describe('the triage script', () => {
   it('searches, gathers, blocks a bad address and cites what it relied on', () => {
     const played = play(ALERT_EN, { search_knowledge: SOP, check_ip_reputation: reputation(95), cmdb_lookup: CMDB, firewall_block_ip: { output: { ip: '203.0.113.7', status: 'blocked', rule_id: 'fw-9' } } });
     expect(played.calls).toEqual([
-      [['search_knowledge', { query: 'Abnormal login 处置 SOP response procedure', top_k: 3 }]],
+      [['search_knowledge', { query: 'Abnormal login', top_k: 3 }]],
       [['check_ip_reputation', { ip: '203.0.113.7' }], ['cmdb_lookup', { asset: 'srv-web-01' }]],
       [['firewall_block_ip', { ip: '203.0.113.7', reason: 'A-17: Abnormal login, reputation 95, srv-web-01', duration_minutes: 1440 }]],
     ]);

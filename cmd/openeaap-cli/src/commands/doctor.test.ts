@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 const healthy: Script = (request, response) => {
-  const answers: Record<string, unknown> = { '/openapi.json': { info: { version: '0.1.0' } }, '/api/v1/policies': { version: 'v1', files: [] }, '/api/v1/runs': { items: [], next_cursor: null } };
+  const answers: Record<string, unknown> = { '/': { version: '0.1.0' }, '/api/v1/policies': { version: 'v1', files: [] }, '/api/v1/runs': { items: [], next_cursor: null } };
   sendJson(response, 200, answers[request.path] ?? { status: 'ok' });
 };
 
@@ -46,7 +46,7 @@ test('a healthy platform passes', async () => {
 test('every failure has a cure and exit code 1', async () => {
   const { exitCode, report, statuses } = await diagnose((request, response, index) => {
     if (request.path === '/healthz') return healthy(request, response, index);
-    if (request.path === '/openapi.json') return sendJson(response, 200, { info: { version: '9.9.9' } });
+    if (request.path === '/') return sendJson(response, 200, { version: '9.9.9' });
     return sendProblem(response, 503, 'unavailable', 'The database does not answer.');
   }, 0o644);
   expect(exitCode).toBe(1);

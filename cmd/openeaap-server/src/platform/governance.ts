@@ -109,8 +109,8 @@ async function testPolicy(context: PlatformContext, caller: Caller, request: Pol
   if (request.agent !== null && agent === null) throw new PlatformError('not_found', `There is no agent "${request.agent}".`, { details: { field: 'agent' } });
   const base = {
     principal: request.groups === null ? user : { ...user, groups: request.groups },
-    agent: agent === null ? { id: '', name: 'policy-test', version: '0' } : { id: agent.id, name: agent.name, version: agent.version },
-    run: { id: '', stepNo: 1, tokensUsed: 0 },
+    agent: agent === null ? { id: 'policy-test', name: 'policy-test', version: '0' } : { id: agent.id, name: agent.name, version: agent.version },
+    run: { id: 'policy-test', stepNo: 1, tokensUsed: 0 },
     taint: request.taint,
     now: context.clock.now(),
   };
