@@ -1,5 +1,5 @@
 // Deletes the state folder, after stopping an embedded database that may have outlived its platform.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeFolder } from './bootstrap.mjs';
@@ -17,8 +17,19 @@ export async function wipeState(dataDir) {
     console.error(`A platform is running on ${dataDir}. Stop it (Ctrl-C) before --fresh.`);
     process.exit(1);
   }
-  await stopDatabase(path.join(dataDir, 'postgres', 'data'));
+  await stopDatabase(path.join(realPathOf(path.join(dataDir, 'postgres')) ?? dataDir, 'data'));
+  // Root's database may lie elsewhere, behind a link.
+  const home = realPathOf(path.join(dataDir, 'postgres'));
+  if (home !== null) removeFolder(home);
   removeFolder(dataDir);
+}
+
+function realPathOf(link) {
+  try {
+    return realpathSync(link);
+  } catch {
+    return null;
+  }
 }
 
 async function isServed(dataDir) {

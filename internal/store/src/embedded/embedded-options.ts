@@ -13,6 +13,8 @@ export interface EmbeddedServerOptions {
   readonly stopTimeoutMs?: number | undefined;
   /** More `postgresql.conf` settings. Those that would give up durability or privacy are refused. */
   readonly extraSettings?: Readonly<Record<string, string>> | undefined;
+  /** Where root keeps databases of state folders that the server's account cannot enter. */
+  readonly rootHome?: string | undefined;
   /** `none` turns fsync off: for throw-away test servers only, a power cut destroys the data. */
   readonly durability?: 'full' | 'none' | undefined;
 }
@@ -24,6 +26,7 @@ export interface TotalOptions {
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly extraSettings: Readonly<Record<string, string>>;
+  readonly rootHome: string;
   readonly durability: 'full' | 'none';
 }
 
@@ -51,6 +54,7 @@ export function toTotalOptions(options: EmbeddedServerOptions): TotalOptions {
     // The checkpoint of a fast shutdown writes at most shared_buffers (64 MB).
     stopTimeoutMs: options.stopTimeoutMs ?? 20_000,
     extraSettings: checkExtraSettings(options.extraSettings ?? {}),
+    rootHome: options.rootHome ?? '/var/lib/openeaap',
     durability: options.durability ?? 'full',
   };
 }

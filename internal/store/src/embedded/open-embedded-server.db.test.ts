@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, chmod, cp, lstat, mkdir, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, cp, lstat, mkdir, readFile, readdir, rm, stat, truncate, writeFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client, type ClientConfig } from 'pg';
@@ -163,15 +163,28 @@ describe.runIf(isRoot)('openEmbeddedServer as root', () => {
     expect((await stat(`/proc/${server.pid}`)).uid).toBe(65_534);
   });
 
-  test('names the folder that the server may not enter, and the cure, before it makes anything', async () => {
+  test('keeps the database elsewhere when the server may not enter the state folder, as in a clone in /root', async () => {
     const closed = join(folder.path, 'closed');
     const dataDir = join(closed, 'state');
     await mkdir(closed, { mode: 0o700 });
-    await expect(open(dataDir)).rejects.toMatchObject({ code: 'permission_denied', message: expect.stringContaining(`chmod o+x ${closed}`), details: { path: closed } });
-    await expect(lstat(join(dataDir, 'postgres', 'data'))).rejects.toThrow('ENOENT');
-    await chmod(closed, 0o711);
-    expect((await open(dataDir)).adopted).toBe(false);
+    const rootHome = join(folder.path, 'home');
+    const server = await openEmbeddedServer({ dataDir, rootHome });
+    opened.push(server);
+    expect(await query(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(dirname(await realpath(join(dataDir, 'postgres')))).toBe(await realpath(rootHome));
     await opened.pop()?.close();
+    const again = await openEmbeddedServer({ dataDir, rootHome });
+    opened.push(again);
+    expect(again.adopted).toBe(false);
+  });
+
+  test('names the folder that the server may not enter, and the cure, when there is no place for it at all', async () => {
+    const closed = join(folder.path, 'closed');
+    const dataDir = join(closed, 'state');
+    await mkdir(closed, { mode: 0o700 });
+    const refused = openEmbeddedServer({ dataDir, rootHome: join(closed, 'home') });
+    await expect(refused).rejects.toMatchObject({ code: 'permission_denied', message: expect.stringContaining(`chmod o+x ${closed}`), details: { path: closed } });
+    await expect(lstat(join(dataDir, 'postgres', 'data'))).rejects.toThrow('ENOENT');
   });
 
   test('runs programs from a node_modules that is closed to the server and lacks its links', async () => {

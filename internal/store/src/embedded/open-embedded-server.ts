@@ -1,4 +1,5 @@
-import { access, constants, realpath, rmdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { access, constants, lstat, realpath, rmdir, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Client } from 'pg';
 import { PlatformError } from '@openeaap/kernel';
@@ -85,7 +86,7 @@ interface StateFolder {
 async function prepareStateFolder(options: TotalOptions): Promise<StateFolder> {
   const dataDir = resolve(options.dataDir);
   const account = await chooseServerAccount(join(dataDir, 'postgres', 'data'));
-  await makePassableFolder(join(dataDir, 'postgres'), account).catch((cause: NodeJS.ErrnoException) => {
+  await placeHome(dataDir, account, options).catch((cause: NodeJS.ErrnoException) => {
     throw new PlatformError('permission_denied', `The state folder "${dataDir}" cannot be made (${cause.code ?? cause.message}). Choose another, or create it and give it to this user.`, { details: { path: dataDir }, cause });
   });
   const home = await realpath(join(dataDir, 'postgres'));
@@ -105,6 +106,23 @@ async function prepareStateFolder(options: TotalOptions): Promise<StateFolder> {
       throw new PlatformError('permission_denied', `"${home}" belongs to another user than uid ${account.uid}. Start the program as the user that made it, or give the folder to this one (chown -R).`, { details: { path: home }, cause });
     });
   return { paths, account };
+}
+
+/**
+ * Makes `<dataDir>/postgres`. Root's own folders (a clone in /root) are closed to the account that the
+ * server has to run under; then the database lies in `rootHome`, and `postgres` is a link to it.
+ */
+async function placeHome(dataDir: string, account: ServerAccount, options: TotalOptions): Promise<void> {
+  const home = join(dataDir, 'postgres');
+  const isNew = await lstat(home).then(() => false, () => true);
+  await makePassableFolder(dataDir, account);
+  if (!isNew || (await findImpassableFolder(await realpath(dataDir), account)) === undefined) return makePassableFolder(home, account);
+  const elsewhere = join(options.rootHome, createHash('sha256').update(await realpath(dataDir)).digest('hex').slice(0, 16));
+  await makePassableFolder(elsewhere, account);
+  options.log(`uid ${account.uid}, under which PostgreSQL has to run, may not enter "${dataDir}": the database lies in "${elsewhere}".`);
+  await symlink(elsewhere, home).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
 }
 
 async function ensureDatabase(client: Client): Promise<void> {
