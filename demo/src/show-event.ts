@@ -23,7 +23,7 @@ export function showEvent({ type, data }: ShownEvent, colors: Colors): readonly 
     case 'step_thought':
       return line('plan', colors.dim(text(data['content'])));
     case 'policy_decision':
-      return line('pdp', `${paintEffect(text(data['effect']), colors)}  ${data['kind'] === 'think' ? '(think)' : text(data['tool'])}  ${colors.dim(`rule ${text(data['rule'])}`)}`);
+      return line('pdp', `${data['granted'] === true ? colors.green('allow, approved') : paintEffect(text(data['effect']), colors)}  ${data['kind'] === 'think' ? '(think)' : text(data['tool'])}  ${colors.dim(`rule ${text(data['rule'])}`)}`);
     case 'model_call':
       return line('model', `${text(data['model'])}  ${text(data['prompt_tokens'])} in / ${text(data['completion_tokens'])} out tokens  ${text(data['latency_ms'])} ms`);
     case 'tool_call':

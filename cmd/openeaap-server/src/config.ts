@@ -51,17 +51,21 @@ export const USAGE = `openeaap-server [--port N] [--host 127.0.0.1] [--data-dir 
   --port N        7080 by default, or the next free one; with --port exactly this one; 0: any free port
   --host ADDRESS  127.0.0.1 by default
   --data-dir DIR  state: embedded database, keys, connection.json (./.openeaap)
+  --config-dir DIR  msig.yaml, directory.yaml, triggers.yaml (./configs)
+  --policy-dir DIR  the policy, all *.yaml of the folder together (./policies)
   --json          print one line {"url": ..., "api_key": ...} when ready
   --demo          add the demo's agent, SOPs, users, tools and simulators
   --job           run the flagship job (implies --demo); with --once stop after it
 
 Environment: DATABASE_URL (or DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL,
 THREAT_INTEL_URL, THREAT_INTEL_KEY, CMDB_URL, FIREWALL_URL, OTEL_EXPORTER_OTLP_ENDPOINT, LOG_LEVEL, OPENEAAP_DATA_DIR, OPENEAAP_ADMIN_KEY,
-OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE`;
+OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
 
 /** Errors: invalid_input that names the flag or variable and the cure. */
-export function parseConfig(argv: readonly string[], cwd: string, environment: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
+export function parseConfig(argv: readonly string[], cwd: string, variables: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
   const flags = parseFlags(argv);
+  // An empty variable is one that is not set, as in `VARIABLE= command`.
+  const environment = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
   refuseSwitchedOffSafety(environment);
   const job = flags.job === true ? (flags.once === true ? 'once' : 'stay') : 'none';
   const products = {
@@ -81,7 +85,7 @@ export function parseConfig(argv: readonly string[], cwd: string, environment: R
     json: flags.json === true,
     demo: flags.demo === true || job !== 'none',
     job,
-    logLevel: environment['LOG_LEVEL'] ?? 'info',
+    logLevel: parseLogLevel(environment['LOG_LEVEL']),
     otlpEndpoint: environment['OTEL_EXPORTER_OTLP_ENDPOINT'],
     adminKey: environment['OPENEAAP_ADMIN_KEY'],
     maskingKey: environment['OPENEAAP_MASKING_KEY'],
@@ -98,6 +102,13 @@ function parseFlags(argv: readonly string[]): ReturnType<typeof parseArgs<{ opti
   } catch (thrown) {
     throw new PlatformError('invalid_input', `${thrown instanceof Error ? thrown.message : 'A flag is wrong.'}\n\n${USAGE}`, { cause: thrown });
   }
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+function parseLogLevel(text = 'info'): string {
+  if (LOG_LEVELS.includes(text)) return text;
+  throw new PlatformError('invalid_input', `LOG_LEVEL is one of ${LOG_LEVELS.join(', ')}, not "${text}".`, { details: { field: 'LOG_LEVEL' } });
 }
 
 function parsePort(text: string | undefined): number {
@@ -119,9 +130,9 @@ function refuseSwitchedOffSafety(environment: Readonly<Record<string, string | u
 
 function toDatabaseUrl(environment: Readonly<Record<string, string | undefined>>): string | null {
   const url = environment['DATABASE_URL'];
-  if (url !== undefined && url !== '') return url;
+  if (url !== undefined) return url;
   const host = environment['DB_HOST'];
-  if (host === undefined || host === '') return null;
+  if (host === undefined) return null;
   const user = encodeURIComponent(environment['DB_USER'] ?? 'openeaap');
   const password = environment['DB_PASSWORD'];
   const login = password === undefined ? user : `${user}:${encodeURIComponent(password)}`;

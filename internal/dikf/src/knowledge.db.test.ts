@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Principal, Sensitivity } from '@openeaap/kernel';
+import { createKnowledgeStore } from '@openeaap/store';
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKnowledgeStore } from '../../store/src/knowledge/index.ts';
-import { knowledge } from '../../store/src/migrations/0002_knowledge.ts';
 import { createTestDatabase } from '../../store/src/testing/test-database.ts';
 import type { KnowledgeStore } from './index.ts';
 import { createReadKnowledge, createRetrieve, ingestDocument, ingestFolder, toLineage } from './index.ts';
@@ -19,9 +18,8 @@ let pool: Pool;
 let store: KnowledgeStore;
 
 beforeAll(async () => {
-  database = await createTestDatabase({ content: 'empty' });
+  database = await createTestDatabase();
   pool = new Pool({ connectionString: database.url, max: 4 });
-  await pool.query(knowledge.sql);
   store = createKnowledgeStore(pool);
 });
 

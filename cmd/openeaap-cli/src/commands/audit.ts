@@ -55,7 +55,7 @@ const verifyAudit: Handler<object, []> = async (session) => {
   // Anything but a clear yes is a no.
   const intact = fieldOf(body, 'ok') === true && listOf(body, 'problems').length === 0;
   await session.out.result(body, (view) => {
-    const counted = `${textOf(view, 'rows')} rows in ${textOf(view, 'chains')} chains`;
+    const counted = `${textOf(view, 'rows')} rows in ${textOf(view, 'chains')} chain(s)`;
     if (intact) return session.out.colors.green(`The audit record is intact: ${counted}.`);
     const problems = listOf(view, 'problems').map((problem) => `  ${textOf(problem, 'kind')}: chain ${textOf(problem, 'chain_id')}, row ${textOf(problem, 'chain_seq')} (${textOf(problem, 'row_id')}): ${textOf(problem, 'detail')}`);
     return [session.out.colors.red(`The audit record is NOT intact: ${problems.length} problems in ${counted}.`), ...problems].join('\n');
