@@ -2,6 +2,7 @@ import type { Agent, JsonObject, JsonValue, Principal } from '@openeaap/kernel';
 import { LIMITS, PlatformError, hashJson } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import type { AgentReference } from './port.ts';
+import { toStorable } from './to-storable.ts';
 
 export interface RunRequest {
   readonly agent: AgentReference;
@@ -25,7 +26,8 @@ export interface AcceptedRun {
  *
  * Errors: not_found (agent), conflict (agent not published), payload_too_large, idempotency_mismatch.
  */
-export async function acceptRun(request: RunRequest, deps: Pick<DriveDeps, 'store' | 'policy' | 'text' | 'ids' | 'watch'>): Promise<AcceptedRun> {
+export async function acceptRun(given: RunRequest, deps: Pick<DriveDeps, 'store' | 'policy' | 'text' | 'ids' | 'watch'>): Promise<AcceptedRun> {
+  const request: RunRequest = { ...given, input: toStorable(given.input) };
   const { principal } = request;
   const agent = await findRunnable(request, deps);
   const bytes = Buffer.byteLength(JSON.stringify(request.input));

@@ -1,11 +1,13 @@
 import type { ActStep, ProposedCall, ThinkStep } from '@openeaap/kernel';
-import { LIMITS, toCanonicalJson } from '@openeaap/kernel';
+import { LIMITS, isJsonObject, toCanonicalJson } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
-import { actIntent, approvalRequest } from './facts.ts';
+import { actIntent, actOutcome, approvalRequest } from './facts.ts';
 import type { Fragment } from './fragment.ts';
 import { EMPTY, merge } from './fragment.ts';
-import { decideAct, interventionOf, newApproval, resultEvent } from './plan-acts.ts';
+import { decideAct, denialCode, interventionOf, newApproval, resultEvent, toDryRun } from './plan-acts.ts';
 import type { RunState } from './run-state.ts';
+import { isDryRun } from './run-state.ts';
+import { hasEffect } from './unknown-outcome.ts';
 
 /**
  * Turns what a runtime proposed into acts: checked against the tool's schema before the PDP sees
@@ -46,9 +48,13 @@ async function admitCall(state: RunState, think: ThinkStep, call: ProposedCall, 
   const verdict = await decideAct(state, { no, tool: call.tool, args: call.args, granted: false }, deps);
   if (verdict === null) return refuse(state, { ...act, error: { code: 'not_found', message: `There is no tool "${call.tool}".` } });
   const { decision } = verdict;
+  if (decision.effect !== 'deny' && isDryRun(state, decision) && hasEffect(call.tool, deps.tools)) {
+    const shown = toDryRun({ ...act, decision }, now);
+    return merge({ steps: [shown], events: [verdict.event, resultEvent(shown)], audit: [actIntent(state, shown), actOutcome(state, shown, 'not_executed', null)] });
+  }
   switch (decision.effect) {
     case 'deny': {
-      const denied: ActStep = { ...act, decision, status: 'denied', error: { code: decision.rule.startsWith('quota.') ? 'quota_exceeded' : 'policy_denied', message: decision.reason } };
+      const denied: ActStep = { ...act, decision, status: 'denied', error: { code: denialCode(decision), message: decision.reason } };
       const intervention = { type: 'governance_intervention' as const, data: { reason: decision.reason, approval_id: null, effect: 'deny', rule: decision.rule, tool: call.tool, input: call.args, step: no } };
       return merge({ steps: [denied], events: [verdict.event, intervention, resultEvent(denied)], audit: [actIntent(state, denied)] });
     }
@@ -63,16 +69,8 @@ async function admitCall(state: RunState, think: ThinkStep, call: ProposedCall, 
       });
     }
     case 'allow':
-      return admitAllowed(state, { ...act, decision, status: 'intended', finishedAt: null }, verdict.event, deps);
+      return merge({ steps: [{ ...act, decision, status: 'intended', finishedAt: null }], events: [verdict.event] });
   }
-}
-
-/** In a dry run an effect is recorded as what would have been done. */
-function admitAllowed(state: RunState, act: ActStep, event: Fragment['events'][number], deps: DriveDeps): Fragment {
-  const dryRun = state.agent.configuration.dryRun || (act.decision?.effect === 'allow' && act.decision.constraints.dryRun);
-  if (!dryRun || deps.tools.find(act.tool)?.effect === 'read') return merge({ steps: [act], events: [event] });
-  const shown: ActStep = { ...act, status: 'dry_run', finishedAt: act.startedAt, result: { dry_run: true, would_call: { tool: act.tool, input: act.args } } };
-  return merge({ steps: [shown], events: [event, resultEvent(shown)], audit: [actIntent(state, shown)] });
 }
 
 const refuse = (state: RunState, act: ActStep): Fragment => merge({ steps: [act], events: [resultEvent(act)], audit: [actIntent(state, act)] });
@@ -84,6 +82,8 @@ function findMistake(state: RunState, think: ThinkStep, call: ProposedCall, deps
   }
   if (think.decision.effect === 'allow' && think.decision.constraints.blockedTools.includes(call.tool)) return `The tool "${call.tool}" is blocked by policy.`;
   if (call.malformed !== undefined) return `The arguments of "${call.tool}" are not JSON: ${call.malformed}`;
+  // Tools take objects: anything else would be shown to the approver and not be what runs.
+  if (!isJsonObject(call.args)) return `The arguments of "${call.tool}" must be one JSON object.`;
   if (Buffer.byteLength(toCanonicalJson(call.args)) > LIMITS.toolArgumentsBytes) return `The arguments of "${call.tool}" are larger than ${LIMITS.toolArgumentsBytes} bytes.`;
   return deps.tools.validate(call.tool, call.args);
 }

@@ -1,5 +1,6 @@
 import type { Decision, DecisionRequest, NewRunEvent } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
+import type { PinnedPolicy } from './port.ts';
 import type { RunState } from './run-state.ts';
 import { inSpan } from './spans.ts';
 
@@ -20,25 +21,40 @@ export async function askPolicy(
   options: { readonly granted: boolean } = { granted: false },
 ): Promise<Verdict> {
   return inSpan('PDP.Evaluate', { 'pdp.kind': request.kind, 'pdp.tool': request.kind === 'act' ? request.tool.name : '' }, async (span) => {
-    const decision = await reserve(state, evaluate(state, request), deps, options.granted);
+    const decision = await reserve(state, evaluatePolicy(state.policy, state.run.policyVersion, request), deps, options.granted);
     span.setAttributes({ 'pdp.effect': decision.effect, 'pdp.rule': decision.rule });
     if (decision.effect !== 'allow') deps.observe({ kind: 'blocked', rule: decision.rule, userGroup: state.run.principal.groups[0] ?? 'none' });
     return { decision, event: toEvent(request, decision) };
   });
 }
 
-/** Anything but a well-formed answer is a denial. */
-function evaluate(state: RunState, request: DecisionRequest): Decision {
-  const denied = (reason: string): Decision => ({ effect: 'deny', rule: 'pdp.error', reason, policyVersion: state.run.policyVersion });
-  if (state.policy === null) return denied('The policy that this run is pinned to cannot be found.');
+/** R9: the one place where a policy is asked. No policy, an error, or anything but a well-formed answer is a denial. */
+export function evaluatePolicy(policy: PinnedPolicy | null, policyVersion: string, request: DecisionRequest): Decision {
+  const denied = (reason: string): Decision => ({ effect: 'deny', rule: 'pdp.error', reason, policyVersion });
+  if (policy === null) return denied('The policy that this run is pinned to cannot be found.');
   try {
-    const decision = state.policy.decide(request);
-    const known = decision.effect === 'allow' || decision.effect === 'deny' || decision.effect === 'require_approval';
-    return known ? decision : denied('The policy gave no answer.');
+    const decision = policy.decide(request);
+    return isWellFormed(decision) ? decision : denied('The policy gave no usable answer.');
   } catch {
     return denied('The policy could not be evaluated.');
   }
 }
+
+/** The type says that it always is; a policy is written and loaded by others. */
+function isWellFormed(decision: unknown): decision is Decision {
+  if (!isRecord(decision) || typeof decision['rule'] !== 'string' || typeof decision['reason'] !== 'string') return false;
+  const { effect, constraints, approval, reservations } = decision;
+  if (effect === 'deny') return true;
+  if (!Array.isArray(reservations)) return false;
+  if (effect === 'allow') {
+    return isRecord(constraints) && Array.isArray(constraints['blockedTools']) && typeof constraints['dryRun'] === 'boolean' && Number.isFinite(constraints['maxTokens']);
+  }
+  return effect === 'require_approval' && isRecord(approval) && isNonEmptyArray(approval['approvers']) && isPositive(approval['timeoutMs']) && typeof approval['forbidRequester'] === 'boolean';
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isNonEmptyArray = (value: unknown): boolean => Array.isArray(value) && value.length > 0;
+const isPositive = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value) && value > 0;
 
 async function reserve(state: RunState, decision: Decision, deps: DriveDeps, granted: boolean): Promise<Decision> {
   if (decision.effect === 'deny' || decision.reservations.length === 0) return decision;

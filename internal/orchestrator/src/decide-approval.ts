@@ -1,6 +1,9 @@
 import type { Approval, ApprovalDecision, AuditFact, JsonObject, NewRunEvent } from '@openeaap/kernel';
 import { PlatformError, VERDICTS, hashCall, matchesSubject, statusAfter } from '@openeaap/kernel';
+import { evaluatePolicy } from './ask-policy.ts';
 import type { DriveDeps } from './deps.ts';
+import { taintOf } from './taint.ts';
+import { toStorable } from './to-storable.ts';
 
 type DecideDeps = Pick<DriveDeps, 'store' | 'policy' | 'tools' | 'clock' | 'log'>;
 
@@ -11,7 +14,8 @@ type DecideDeps = Pick<DriveDeps, 'store' | 'policy' | 'tools' | 'clock' | 'log'
  * Errors: not_found, invalid_input, permission_denied, already_decided, hash_mismatch, conflict
  * (expired or the run has ended), policy_denied (the PDP denies the edited call; the approval stays open).
  */
-export async function decideApproval(decision: ApprovalDecision, deps: DecideDeps): Promise<Approval> {
+export async function decideApproval(given: ApprovalDecision, deps: DecideDeps): Promise<Approval> {
+  const decision: ApprovalDecision = { ...given, editedArgs: toStorable(given.editedArgs) };
   const approval = await deps.store.getApproval(decision.tenantId, decision.approvalId);
   if (approval === null) throw new PlatformError('not_found', 'There is no such approval.');
   checkVerdict(decision, approval);
@@ -72,12 +76,13 @@ async function checkEdit(decision: ApprovalDecision, approval: Approval, deps: D
   const policy = run === null ? null : await deps.policy.load(run.tenantId, run.policyVersion);
   const spec = deps.tools.find(approval.tool);
   if (run === null || policy === null || spec === null) throw new PlatformError('conflict', 'The run, its policy or the tool is gone; the call cannot be edited.');
-  const answer = policy.decide({
+  const steps = await deps.store.readSteps(decision.tenantId, approval.runId);
+  const answer = evaluatePolicy(policy, run.policyVersion, {
     kind: 'act',
     principal: run.principal,
     agent: { id: run.agentId, name: run.agentName, version: run.agentVersion },
     run: { id: run.id, stepNo: approval.stepNo, tokensUsed: run.usage.promptTokens + run.usage.completionTokens },
-    taint: { untrusted: false, injection: false },
+    taint: taintOf({ steps }, deps.tools),
     now: deps.clock.now(),
     tool: { name: spec.name, version: spec.version, effect: spec.effect },
     input: args,
@@ -87,6 +92,9 @@ async function checkEdit(decision: ApprovalDecision, approval: Approval, deps: D
   }
   if (answer.effect === 'require_approval' && !matchesSubject(decision.decider, answer.approval.approvers)) {
     throw new PlatformError('permission_denied', `The edited call needs ${answer.approval.approvers.join(', ')}.`, { details: { approvers: answer.approval.approvers, rule: answer.rule } });
+  }
+  if (answer.effect === 'require_approval' && answer.approval.forbidRequester && decision.decider.userId === approval.requesterId) {
+    throw new PlatformError('permission_denied', 'The policy does not let the requester grant the edited call.', { details: { requester: approval.requesterId, rule: answer.rule } });
   }
 }
 
@@ -134,5 +142,5 @@ async function explainLoss(decision: ApprovalDecision, deps: DecideDeps): Promis
   const now = await deps.store.getApproval(decision.tenantId, decision.approvalId);
   if (now === null) throw new PlatformError('not_found', 'There is no such approval.');
   checkOpen(now, deps.clock.now());
-  throw new PlatformError('conflict', 'The run has ended; the approval can be decided no more.');
+  throw new PlatformError('conflict', 'The approval is expired, or its run has ended; it can be decided no more.', { details: { status: 'expired' } });
 }

@@ -13,6 +13,9 @@ export interface Fragment {
 
 export const EMPTY: Fragment = { steps: [], events: [], audit: [], openApprovals: [], expireApprovals: [], usage: [], settlements: [] };
 
+/** Nothing that has to be written. */
+export const isEmpty = (fragment: Fragment): boolean => Object.values(fragment).every((part: readonly unknown[]) => part.length === 0);
+
 /** In order; of two states of one step the later stands. */
 export function merge(...fragments: readonly Partial<Fragment>[]): Fragment {
   const steps = new Map<number, Step>();

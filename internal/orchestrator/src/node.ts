@@ -19,7 +19,7 @@ export interface OrchestratorNode {
   readonly runsInHand: () => number;
   /** False once the node has failed to show that it lives. */
   readonly alive: () => boolean;
-  /** Claims nothing more, gives runs in hand `drainMs` to reach a rest, then lets go of them. */
+  /** Claims and begins nothing more, gives what is under way `drainMs` to end and be written down, then lets go. */
   readonly stop: (drainMs: number) => Promise<void>;
 }
 
@@ -37,10 +37,10 @@ export interface NodeOptions {
   readonly pollMs?: number;
 }
 
-interface InHand {
+interface Hand {
   readonly stop: AbortController;
   interrupt: AbortController;
-  readonly ended: Promise<void>;
+  ended: Promise<void>;
 }
 
 export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<OrchestratorNode> {
@@ -49,8 +49,9 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
   const heartbeatMs = options.heartbeatMs ?? 1_500;
   const deadAfterMs = options.deadAfterMs ?? 6_000;
   const pollMs = options.pollMs ?? 1_000;
-  const inHand = new Map<string, InHand>();
+  const inHand = new Map<string, Hand>();
   const stopping = new AbortController();
+  const over = new AbortController();
   let woken = new AbortController();
   let lastBeatAt = performance.now();
   let isAlive = true;
@@ -67,10 +68,13 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
     stop: async (drainMs) => {
       stopping.abort();
       woken.abort();
-      await Promise.race([Promise.all([...inHand.values()].map((hand) => hand.ended)), deps.clock.sleep(drainMs)]);
+      await Promise.race([Promise.all([...inHand.values()].map((hand) => hand.ended)), deps.clock.sleep(drainMs, over.signal)]);
       letGo('The node is stopping.');
       await Promise.all([...inHand.values()].map((hand) => hand.ended));
+      over.abort();
       await loops;
+      // A claim that was under way may have brought more; they have begun nothing.
+      await Promise.all([...inHand.values()].map((hand) => hand.ended));
       await deps.store.stopNode(nodeId).catch((thrown: unknown) => deps.log.warn({ err: thrown }, 'could not sign off; the runs wait for the heartbeat to grow old'));
     },
   };
@@ -90,7 +94,7 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
     const limit = Math.min(50, concurrentRuns - inHand.size);
     if (limit <= 0 || !isAlive) return [];
     try {
-      return await deps.store.claimRuns({ nodeId, limit, deadAfterMs });
+      return await deps.store.claimRuns({ nodeId, limit, deadAfterMs, inHand: [...inHand.keys()] });
     } catch (thrown) {
       deps.log.warn({ err: thrown, code: toPlatformError(thrown).code }, 'could not claim runs');
       return [];
@@ -98,16 +102,29 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
   }
 
   function take(claimed: ClaimedRun): void {
-    const hand: { stop: AbortController; interrupt: AbortController } = { stop: new AbortController(), interrupt: new AbortController() };
-    deps.watch.committed(claimed.run.id, claimed.run.lastSeq, false);
-    const ended = driveRun(claimed, deps, {
-      stop: hand.stop.signal,
-      interrupt: () => hand.interrupt.signal,
-    }).finally(() => {
-      inHand.delete(claimed.run.id);
+    const { id, lastSeq } = claimed.run;
+    const earlier = inHand.get(id);
+    earlier?.stop.abort(new PlatformError('fenced', 'The run was claimed again.'));
+    const hand: Hand = { stop: new AbortController(), interrupt: new AbortController(), ended: Promise.resolve() };
+    inHand.set(id, hand);
+    deps.watch.committed(id, lastSeq, false);
+    hand.ended = drive(claimed, hand, earlier?.ended).finally(() => {
+      if (inHand.get(id) === hand) inHand.delete(id);
       woken.abort();
     });
-    inHand.set(claimed.run.id, Object.assign(hand, { ended }));
+  }
+
+  /** A run is driven once at a time: what drove it before comes to its end first. */
+  async function drive(claimed: ClaimedRun, hand: Hand, earlier: Promise<void> | undefined): Promise<void> {
+    await earlier;
+    await driveRun(claimed, deps, {
+      stop: hand.stop.signal,
+      rest: stopping.signal,
+      interrupt: () => hand.interrupt.signal,
+      renewInterrupt: () => {
+        hand.interrupt = new AbortController();
+      },
+    });
   }
 
   function interrupt(runId: string): boolean {
@@ -116,23 +133,30 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
     return hand !== undefined;
   }
 
-  /** Never rejects. */
+  /** Goes on while runs are drained. Never rejects. */
   async function heartbeatLoop(): Promise<void> {
-    while (!stopping.signal.aborted || inHand.size > 0) {
+    while (!over.signal.aborted) {
       await beat();
-      await deps.clock.sleep(heartbeatMs, stopping.signal.aborted ? AbortSignal.timeout(heartbeatMs) : stopping.signal);
+      await deps.clock.sleep(isAlive ? Math.min(heartbeatMs, msLeft()) : heartbeatMs, over.signal);
     }
+  }
+
+  /** Until this node must let go, a heartbeat before others may take its runs over. */
+  function msLeft(): number {
+    return Math.max(0, lastBeatAt + deadAfterMs - heartbeatMs - performance.now());
   }
 
   async function beat(): Promise<void> {
     const sentAt = performance.now();
+    const wasAlive = isAlive;
     try {
-      isAlive = await within(deps.store.beatNode(nodeId), heartbeatMs * 2);
+      isAlive = await within(deps.store.beatNode(nodeId), wasAlive ? Math.min(heartbeatMs * 2, msLeft()) : heartbeatMs * 2);
       lastBeatAt = sentAt;
+      if (isAlive && !wasAlive) woken.abort();
       if (isAlive) for (const runId of await deps.store.listCancelledRuns(nodeId)) interrupt(runId);
     } catch (thrown) {
       deps.log.warn({ err: thrown }, 'a heartbeat failed');
-      if (performance.now() - lastBeatAt > deadAfterMs - heartbeatMs) isAlive = false;
+      if (msLeft() === 0) isAlive = false;
     }
     if (!isAlive) letGo('This node could not show that it lives.');
   }

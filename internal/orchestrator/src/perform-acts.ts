@@ -1,17 +1,19 @@
 import type { ActStep, JsonObject } from '@openeaap/kernel';
-import { callIdempotencyKey, isJsonObject, isRepeatable, toPlatformError } from '@openeaap/kernel';
+import { callIdempotencyKey, isJsonObject, toPlatformError } from '@openeaap/kernel';
 import type { ToolOutcome } from '@openeaap/adapter';
 import type { DriveDeps } from './deps.ts';
 import { actOutcome } from './facts.ts';
 import type { Fragment } from './fragment.ts';
 import { merge } from './fragment.ts';
+import { maskText } from './mask-text.ts';
 import type { Outcome } from './perform-think.ts';
 import { resultEvent } from './plan-acts.ts';
 import type { RunState } from './run-state.ts';
 import { inSpan, traceHeaders } from './spans.ts';
+import { mayHaveHappened } from './unknown-outcome.ts';
 
-/** First wait before a repeatable call is made again; it doubles with each try. */
-const RETRY_FIRST_MS = 200;
+/** Wait before a call is made again; it doubles with each try. */
+const RETRY_MS = { first: 200, longest: 5_000 } as const;
 
 /** Makes calls whose start has been committed, together, once each. */
 export async function performActs(state: RunState, acts: readonly ActStep[], deps: DriveDeps, signal: AbortSignal): Promise<Outcome> {
@@ -20,17 +22,17 @@ export async function performActs(state: RunState, acts: readonly ActStep[], dep
 }
 
 async function performAct(state: RunState, act: ActStep, deps: DriveDeps, signal: AbortSignal): Promise<Fragment> {
-  const spec = deps.tools.find(act.tool);
-  if (act.attempts > 1) await deps.clock.sleep(RETRY_FIRST_MS * 2 ** (act.attempts - 2), signal);
+  if (act.attempts > 1) await deps.clock.sleep(Math.min(RETRY_MS.first * 2 ** (act.attempts - 2), RETRY_MS.longest), signal);
   const begunAt = deps.clock.now().getTime();
   const tried = await tryCall(state, act, deps, signal);
   const durationMs = deps.clock.now().getTime() - begunAt;
   deps.observe({ kind: 'tool', tool: act.tool, seconds: durationMs / 1_000, outcome: tried.kind === 'ok' ? 'ok' : tried.code });
   const finishedAt = deps.clock.now();
   if (tried.kind === 'ok') return succeed(state, { ...act, finishedAt }, tried.outcome, durationMs, deps);
-  const failed: ActStep = { ...act, finishedAt, error: { code: tried.code, message: tried.message } };
-  if (mayHaveHappened(tried.code) && !(spec !== null && isRepeatable(spec) && signal.aborted)) {
-    // Left as `started`: planActs makes it again if it is repeatable and asks a person if it is not (R4).
+  const failed: ActStep = { ...act, finishedAt, error: { code: tried.code, message: maskText(deps.text, tried.message) } };
+  if (mayHaveHappened(tried.code)) {
+    // Left as `started`: planActs makes it again if it is repeatable and asks a person if it is not (R4);
+    // a cancellation says what it leaves behind.
     return merge({ steps: [{ ...failed, status: 'started', finishedAt: null }], audit: [actOutcome(state, failed, 'unknown', durationMs)] });
   }
   const settled: ActStep = { ...failed, status: 'failed' };
@@ -50,13 +52,11 @@ async function tryCall(state: RunState, act: ActStep, deps: DriveDeps, signal: A
     );
     return { kind: 'ok', outcome };
   } catch (thrown) {
-    const error = toPlatformError(thrown, 'tool_failed');
+    // Only a tool that says so has failed for certain; of anything else nobody knows how it ended.
+    const error = toPlatformError(thrown);
     return { kind: 'error', code: error.code, message: error.message };
   }
 }
-
-/** Codes after which nobody can say whether the world has changed. */
-const mayHaveHappened = (code: string): boolean => code === 'tool_timeout' || code === 'tool_unavailable' || code === 'cancelled' || code === 'internal';
 
 function succeed(state: RunState, act: ActStep, outcome: ToolOutcome, durationMs: number, deps: DriveDeps): Fragment {
   const result = deps.text.mask(outcome.output);

@@ -6,15 +6,20 @@ import type { DriveDeps } from './deps.ts';
 import { thinkOutcome } from './facts.ts';
 import type { Fragment } from './fragment.ts';
 import { merge } from './fragment.ts';
+import { maskText } from './mask-text.ts';
 import type { Action } from './plan.ts';
 import type { RunState } from './run-state.ts';
 import { withSteps } from './run-state.ts';
 import { inSpan, traceHeaders } from './spans.ts';
+import { toStorable } from './to-storable.ts';
 
 export type Outcome =
   | { readonly kind: 'done'; readonly fragment: Fragment; readonly failure: RunError | null }
-  /** Stopped from outside before anything came of it: look at the signals again. */
-  | { readonly kind: 'interrupted' };
+  /** Stopped from outside before anything came of it: look at the signals again. The fragment books what it cost. */
+  | { readonly kind: 'interrupted'; readonly fragment: Fragment };
+
+/** What the journal keeps of a tool's name and of a call's id. */
+const NAME_CHARS = 255;
 
 type ThinkAction = Action & { readonly kind: 'think' };
 
@@ -26,12 +31,16 @@ type ThinkAction = Action & { readonly kind: 'think' };
 export async function performThink(state: RunState, action: ThinkAction, deps: DriveDeps, signal: AbortSignal): Promise<Outcome> {
   const startedAt = deps.clock.now();
   const result = await think(state, action, deps, signal);
-  if (result.kind === 'error' && signal.aborted) return { kind: 'interrupted' };
   const seconds = (deps.clock.now().getTime() - startedAt.getTime()) / 1_000;
-  deps.observe({ kind: 'think', seconds, outcome: result.kind === 'ok' ? 'ok' : result.error.code });
   const metered = deps.meter.take(action.stepId);
   const backend = metered?.backend ?? '';
   const usage = metered?.usage ?? NO_USAGE;
+  const costs = {
+    usage: metered === null ? [] : [{ stepNo: action.stepNo, backend, usage }],
+    settlements: settle(action, usage.promptTokens + usage.completionTokens),
+  };
+  if (result.kind === 'error' && signal.aborted) return { kind: 'interrupted', fragment: merge(costs) };
+  deps.observe({ kind: 'think', seconds, outcome: result.kind === 'ok' ? 'ok' : result.error.code });
   const step: ThinkStep = {
     kind: 'think',
     no: action.stepNo,
@@ -52,11 +61,10 @@ export async function performThink(state: RunState, action: ThinkAction, deps: D
   const admitted = await admitCalls({ ...state, steps: withSteps(state.steps, [step]) }, step, deps);
   const fragment = merge(
     {
+      ...costs,
       steps: [step],
       events: eventsOf(step, seconds, metered?.calls ?? 0),
       audit: [thinkOutcome(state, step, Math.round(seconds * 1_000))],
-      usage: metered === null ? [] : [{ stepNo: step.no, backend, usage }],
-      settlements: settle(action, usage.promptTokens + usage.completionTokens),
     },
     admitted,
   );
@@ -75,9 +83,10 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
   const timeout = AbortSignal.timeout(timeoutMs);
   const maxTokens = tightest(agent.configuration.model.maxTokens, action.decision.constraints.maxTokens);
   const identity = { tenantId: run.tenantId, runId: run.id, stepId: action.stepId, agentId: agent.id, userId: run.principal.userId, traceId: run.traceId, maxTokens, timeoutMs };
+  const stop = AbortSignal.any([signal, timeout]);
   try {
     const response = await inSpan('Agent.Step', { 'agent.id': agent.id, 'agent.name': agent.name, 'gen_ai.agent.name': agent.name, 'run.step': action.stepNo }, () =>
-      runtime.executeStep(
+      unlessAborted(stop, runtime.executeStep(
         {
           tenantId: run.tenantId,
           runId: run.id,
@@ -92,8 +101,8 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
           ephemeralCredentials: deps.meter.credentials(identity),
           constraints: { ...action.decision.constraints, maxTokens, dryRun: action.decision.constraints.dryRun || agent.configuration.dryRun },
         },
-        { signal: AbortSignal.any([signal, timeout]), onDelta: (text) => deps.watch.delta({ runId: run.id, stepNo: action.stepNo, text }) },
-      ),
+        { signal: stop, onDelta: (text) => deps.watch.delta({ runId: run.id, stepNo: action.stepNo, text }) },
+      )),
     );
     const mistake = findMistake(response.proposal);
     if (mistake !== null) return { kind: 'error', error: { code: 'model_invalid_output', message: mistake } };
@@ -103,6 +112,24 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
     return { kind: 'error', error: toStepError(thrown, state, deps) };
   } finally {
     deps.meter.revoke(action.stepId);
+  }
+}
+
+/** A runtime that does not heed its signal must not hold the run (R7). */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const stop = (): void => reject(new PlatformError('cancelled', 'The step was stopped.'));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true, signal: over.signal });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    over.abort();
+    // The loser of the race may still fail; nobody waits for it any more.
+    work.catch(() => undefined);
+    aborted.catch(() => undefined);
   }
 }
 
@@ -121,15 +148,17 @@ const tightest = (a: number, b: number): number => (a === 0 ? b : b === 0 ? a : 
 function findMistake(proposal: Proposal): string | null {
   if (proposal.calls.length > LIMITS.toolCallsPerThink) return `More than ${LIMITS.toolCallsPerThink} tool calls in one step.`;
   if (new Set(proposal.calls.map((call) => call.id)).size < proposal.calls.length) return 'Two tool calls have the same id.';
+  if (proposal.calls.some((call) => call.id.length > NAME_CHARS || call.tool.length > NAME_CHARS)) return `The name or id of a tool call has more than ${NAME_CHARS} characters.`;
+  if (proposal.output === null && proposal.calls.length === 0 && proposal.thought.trim() === '') return 'The reply was empty: neither a thought, nor a tool call, nor an answer.';
   if (proposal.output !== null && proposal.calls.length > 0) return 'A step either calls tools or ends with an output, not both.';
   return null;
 }
 
-/** Arguments stay as they are: what the approver sees is what runs. */
+/** Arguments stay as they are but for what nothing can store: what the approver sees is what runs. */
 function maskProposal(proposal: Proposal, deps: DriveDeps): Proposal {
   return {
-    thought: String(deps.text.mask(proposal.thought)),
-    calls: proposal.calls,
+    thought: maskText(deps.text, proposal.thought),
+    calls: proposal.calls.map((call) => ({ ...call, id: toStorable(call.id), tool: toStorable(call.tool), args: toStorable(call.args) })),
     output: proposal.output === null ? null : deps.text.mask(proposal.output),
   };
 }

@@ -9,7 +9,8 @@ import { EMPTY, merge } from './fragment.ts';
 import type { Plan } from './plan.ts';
 import { toRequestBase } from './plan-next.ts';
 import type { RunState } from './run-state.ts';
-import { approvalOf, openActs, withSteps } from './run-state.ts';
+import { approvalOf, isDryRun, openActs, withSteps } from './run-state.ts';
+import { hasEffect } from './unknown-outcome.ts';
 
 /** What became of the open acts: all settled, or there is something to do or to wait for. */
 export type ActsPlan = { readonly kind: 'settled'; readonly state: RunState; readonly fragment: Fragment } | { readonly kind: 'plan'; readonly plan: Plan };
@@ -70,13 +71,16 @@ async function lookAt(state: RunState, act: ActStep, deps: DriveDeps): Promise<L
 /** R6: what runs is the stored call, or the approver's edit of it; the PDP is asked once more either way (R9). */
 async function lookAtGate(state: RunState, act: ActStep, deps: DriveDeps): Promise<Look> {
   const approval = approvalOf(state, act);
-  if (approval === undefined) return settle(state, act, 'denied', { code: 'internal', message: 'The approval of this call is missing.' });
+  if (approval === undefined) return settle(state, act, { status: 'denied', error: { code: 'internal', message: 'The approval of this call is missing.' } }, deps);
   if (approval.status === 'rejected') {
-    return settle(state, act, 'rejected', { code: 'approval_rejected', message: `Rejected by ${approval.decidedBy ?? 'unknown'}: ${approval.comment ?? 'no reason given'}` });
+    const message = `Rejected by ${approval.decidedBy ?? 'unknown'}: ${approval.comment ?? 'no reason given'}`;
+    return settle(state, act, { status: 'rejected', error: { code: 'approval_rejected', message } }, deps);
   }
   if (approval.status === 'approved') return grant(state, act, approval, deps);
-  if (approval.status === 'pending' && approval.expiresAt > deps.clock.now()) return { kind: 'wait', reason: 'approval', until: approval.expiresAt };
-  const expired = settle(state, act, 'expired', { code: 'approval_expired', message: 'Nobody decided in time. The call was not made; it may be proposed again.' });
+  // By the clock of the store alone, which also judges decisions: what it still calls pending can still be decided.
+  if (approval.status === 'pending') return { kind: 'wait', reason: 'approval', until: approval.expiresAt };
+  const message = 'The approval expired: nobody decided in time. The call was not made; it may be proposed again.';
+  const expired = settle(state, act, { status: 'expired', error: { code: 'approval_expired', message } }, deps);
   return { ...expired, fragment: merge(expireApproval(state, approval), expired.fragment) };
 }
 
@@ -84,11 +88,15 @@ async function grant(state: RunState, act: ActStep, approval: Approval, deps: Dr
   const args = approval.editedArgs ?? approval.args;
   const verdict = await decideAct(state, { no: act.no, tool: act.tool, args, granted: true }, deps);
   if (verdict === null || verdict.decision.effect === 'deny') {
-    const denied = settle(state, { ...act, args, decision: verdict?.decision ?? act.decision }, 'denied', {
-      code: 'policy_denied',
-      message: verdict === null ? `The tool "${act.tool}" is no longer there.` : `Approved, but the policy now denies it: ${verdict.decision.reason}`,
-    });
-    return verdict === null ? denied : { ...denied, fragment: merge({ events: [verdict.event] }, denied.fragment) };
+    const refused = { ...act, args, decision: verdict?.decision ?? act.decision };
+    if (verdict === null) return settle(state, refused, { status: 'denied', error: { code: 'policy_denied', message: `The tool "${act.tool}" is no longer there.` } }, deps);
+    const error: StepError = { code: denialCode(verdict.decision), message: `Approved, but the policy now denies it: ${verdict.decision.reason}` };
+    const denied = settle(state, refused, { status: 'denied', error }, deps);
+    return { ...denied, fragment: merge({ events: [verdict.event] }, denied.fragment) };
+  }
+  if (isDryRun(state, verdict.decision) && hasEffect(act.tool, deps.tools)) {
+    const shown = toDryRun({ ...act, args }, deps.clock.now());
+    return { kind: 'changed', step: shown, fragment: merge({ steps: [shown], events: [verdict.event, resultEvent(shown)], audit: [actOutcome(state, shown, 'not_executed', null)] }) };
   }
   const step: ActStep = { ...act, args, status: 'intended' };
   return { kind: 'changed', step, fragment: merge({ steps: [step], events: [verdict.event] }) };
@@ -102,7 +110,8 @@ function lookAtUnknown(state: RunState, act: ActStep, deps: DriveDeps): Look {
   const spec = deps.tools.find(act.tool);
   if (spec !== null && isRepeatable(spec)) {
     if (act.attempts < LIMITS.toolAttempts) return { kind: 'ready' };
-    return settle(state, act, 'failed', act.error ?? { code: 'tool_failed', message: `The call was begun ${act.attempts} times and never came to an end.` }, 'error');
+    const error = act.error ?? { code: 'internal', message: `The call was begun ${act.attempts} times and never came to an end.` };
+    return settle(state, act, { status: 'failed', error, outcome: hasEffect(act.tool, deps.tools) ? 'unknown' : 'error' }, deps);
   }
   const reason = `The outcome of ${act.tool} is not known: ${act.error?.message ?? 'the node that made the call died before it could write down the result.'} Repeating it could do it twice.`;
   const question = newApproval(state, act, { kind: 'uncertain', rule: 'R4.uncertain_outcome', reason, demand: uncertainDemand(act.decision) }, deps);
@@ -128,41 +137,52 @@ function uncertainDemand(decision: Decision | null): Pick<NewApproval, 'approver
 
 function lookAtResolution(state: RunState, act: ActStep, deps: DriveDeps): Look {
   const approval = approvalOf(state, act);
-  if (approval?.status === 'pending' && approval.expiresAt > deps.clock.now()) return { kind: 'wait', reason: 'uncertain_outcome', until: approval.expiresAt };
+  if (approval?.status === 'pending') return { kind: 'wait', reason: 'uncertain_outcome', until: approval.expiresAt };
   switch (approval?.verdict) {
     case 'retry': {
       const step: ActStep = { ...act, status: 'intended' };
       return { kind: 'changed', step, fragment: merge({ steps: [step] }) };
     }
     case 'mark_done':
-      return settle(
-        state,
-        { ...act, result: { marked_done_by: approval.decidedBy, comment: approval.comment } },
-        'done',
-        null,
-        'ok',
-      );
-    case 'fail':
-      return settle(state, act, 'failed', { code: 'tool_failed', message: `${approval.decidedBy ?? 'unknown'} says the call did not succeed: ${approval.comment ?? 'no comment'}` }, 'error');
+      return settle(state, { ...act, result: { marked_done_by: approval.decidedBy, comment: approval.comment } }, { status: 'done', error: null, outcome: 'ok' }, deps);
+    case 'fail': {
+      const message = `${approval.decidedBy ?? 'unknown'} says the call did not succeed: ${approval.comment ?? 'no comment'}`;
+      return settle(state, act, { status: 'failed', error: { code: 'tool_failed', message }, outcome: 'error' }, deps);
+    }
     case 'approve':
     case 'edit':
     case 'reject':
     case null:
     case undefined: {
-      const settled = settle(state, act, 'failed', { code: 'approval_expired', message: 'Nobody said in time what became of the call; its outcome stays unknown.' }, 'unknown');
+      const message = 'Nobody said in time what became of the call; its outcome stays unknown.';
+      const settled = settle(state, act, { status: 'failed', error: { code: 'approval_expired', message }, outcome: 'unknown' }, deps);
       return approval === undefined ? settled : { ...settled, fragment: merge(expireApproval(state, approval), settled.fragment) };
     }
   }
 }
 
+/** How an act ends without a call of its own; `outcome` is for the audit, by default `not_executed`. */
+interface Ending {
+  readonly status: ActStep['status'];
+  readonly error: StepError | null;
+  readonly outcome?: 'ok' | 'error' | 'unknown';
+}
+
 /** Ends an act without (or after) a call and tells everyone: the journal, the watchers, the audit. */
-function settle(state: RunState, act: ActStep, status: ActStep['status'], error: StepError | null, outcome = 'not_executed'): Look & { readonly kind: 'changed' } {
-  const step: ActStep = { ...act, status, error, finishedAt: act.finishedAt };
+function settle(state: RunState, act: ActStep, ending: Ending, deps: Pick<DriveDeps, 'clock'>): Look & { readonly kind: 'changed' } {
+  const step: ActStep = { ...act, status: ending.status, error: ending.error, finishedAt: deps.clock.now() };
   return {
     kind: 'changed',
     step,
-    fragment: merge({ steps: [step], events: [resultEvent(step)], audit: [actOutcome(state, step, outcome, null)] }),
+    fragment: merge({ steps: [step], events: [resultEvent(step)], audit: [actOutcome(state, step, ending.outcome ?? 'not_executed', null)] }),
   };
+}
+
+export const denialCode = (decision: Decision): 'quota_exceeded' | 'policy_denied' => (decision.rule.startsWith('quota.') ? 'quota_exceeded' : 'policy_denied');
+
+/** In a dry run an effect is recorded as what would have been done. */
+export function toDryRun(act: ActStep, now: Date): ActStep {
+  return { ...act, status: 'dry_run', finishedAt: now, result: { dry_run: true, would_call: { tool: act.tool, input: act.args } } };
 }
 
 export function resultEvent(act: ActStep): Fragment['events'][number] {
@@ -171,7 +191,8 @@ export function resultEvent(act: ActStep): Fragment['events'][number] {
 }
 
 function expireApproval(state: RunState, approval: Approval): Fragment {
-  if (approval.status !== 'pending') return EMPTY;
+  // `decidedAt` is set once the expiry has been written.
+  if (approval.decidedAt !== null) return EMPTY;
   return merge({
     expireApprovals: [approval.id],
     events: [{ type: 'approval_decided', data: { approval_id: approval.id, status: 'expired', step: approval.stepNo, tool: approval.tool } }],

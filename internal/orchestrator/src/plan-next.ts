@@ -3,11 +3,13 @@ import { LIMITS } from '@openeaap/kernel';
 import { askPolicy } from './ask-policy.ts';
 import type { DriveDeps } from './deps.ts';
 import { actOutcome, runEnded, thinkIntent } from './facts.ts';
+import type { Fragment } from './fragment.ts';
 import { merge } from './fragment.ts';
 import type { Plan } from './plan.ts';
-import { planActs } from './plan-acts.ts';
+import { denialCode, planActs } from './plan-acts.ts';
 import type { RunState } from './run-state.ts';
 import { correctionsInARow, currentActs, lastThink, nextStepNo, openActs, tokensUsed, withSteps } from './run-state.ts';
+import { hasEffect, isUncertain } from './unknown-outcome.ts';
 import { taintOf } from './taint.ts';
 
 /**
@@ -15,9 +17,9 @@ import { taintOf } from './taint.ts';
  * calls, end, or think. Nothing is done here; the PDP is asked here.
  */
 export async function planNext(state: RunState, deps: DriveDeps): Promise<Plan> {
-  if (state.signals.cancelRequestedBy !== null) return planCancel(state);
+  if (state.signals.cancelRequestedBy !== null) return planCancel(state, deps);
   if (state.policy === null) {
-    return planFailure(state, { code: 'policy_denied', message: 'The policy that this run is pinned to cannot be found.' });
+    return planFailure(state, { code: 'policy_denied', message: 'The policy that this run is pinned to cannot be found.' }, deps);
   }
   if (openActs(state).length > 0) {
     const plan = await planActs(state, deps);
@@ -28,10 +30,10 @@ export async function planNext(state: RunState, deps: DriveDeps): Promise<Plan> 
   const output = lastThink(state)?.proposal?.output ?? null;
   if (output !== null) return planCompletion(state, output);
   if (correctionsInARow(state) >= LIMITS.correctionsInARow) {
-    return planFailure(state, { code: 'model_invalid_output', message: lastMistake(state) });
+    return planFailure(state, { code: 'model_invalid_output', message: lastMistake(state) }, deps);
   }
   if (nextStepNo(state) > state.agent.configuration.maxSteps) {
-    return planFailure(state, { code: 'step_budget_exceeded', message: `The agent used all of its ${state.agent.configuration.maxSteps} steps without an answer.` });
+    return planFailure(state, { code: 'step_budget_exceeded', message: `The agent used all of its ${state.agent.configuration.maxSteps} steps without an answer.` }, deps);
   }
   return planThink(state, deps);
 }
@@ -42,7 +44,7 @@ async function planThink(state: RunState, deps: DriveDeps): Promise<Plan> {
   const verdict = await askPolicy(state, { ...toRequestBase(state, stepNo, deps), kind: 'think', maxTokens: configuration.model.maxTokens }, deps);
   const fragment = merge({ events: [verdict.event], audit: [thinkIntent(state, stepNo, verdict.decision)] });
   if (verdict.decision.effect !== 'allow') {
-    const failure = planFailure(state, toDenial(verdict.decision));
+    const failure = planFailure(state, toDenial(verdict.decision), deps);
     return { ...failure, fragment: merge(fragment, failure.fragment) };
   }
   return {
@@ -74,7 +76,7 @@ export function toRequestBase(state: RunState, stepNo: number, deps: Pick<DriveD
 }
 
 const toDenial = (decision: Decision): RunError => ({
-  code: decision.rule.startsWith('quota.') ? 'quota_exceeded' : 'policy_denied',
+  code: denialCode(decision),
   message: decision.effect === 'require_approval' ? 'Thinking cannot wait for an approval; the policy is refused here.' : decision.reason,
 });
 
@@ -96,11 +98,12 @@ function planCompletion(state: RunState, output: NonNullable<unknown> & RunState
 }
 
 /** R11: a run without an answer has failed, whatever friendly text the user is shown. */
-export function planFailure(state: RunState, error: RunError): Plan {
+export function planFailure(state: RunState, error: RunError, deps: Pick<DriveDeps, 'clock' | 'tools'>): Plan {
   const shown: RunError = error.code === 'model_unavailable' ? { ...error, fallbackText: state.agent.configuration.fallbackText } : error;
+  const stopped = stopActs(state, deps);
   return {
     action: { kind: 'stop', end: { status: 'failed', error: shown } },
-    fragment: merge({
+    fragment: merge(stopped.fragment, {
       events: [
         {
           type: 'run_failed',
@@ -108,51 +111,66 @@ export function planFailure(state: RunState, error: RunError): Plan {
             run_id: state.run.id,
             status: 'failed',
             error: { code: shown.code, message: shown.message, ...(shown.fallbackText === undefined ? {} : { fallback_text: shown.fallbackText }) },
-            ...reportOf(state),
+            ...reportOf(stopped.state, deps),
           },
         },
       ],
       audit: [runEnded(state, 'failed', { error_code: shown.code }, shown.message)],
     }),
-    state,
+    state: stopped.state,
   };
 }
 
 /** R7: ends the run, and says what had been done by then and what nobody can be sure of. */
-function planCancel(state: RunState): Plan {
+function planCancel(state: RunState, deps: Pick<DriveDeps, 'clock' | 'tools'>): Plan {
   const { cancelRequestedBy, cancelReason } = state.signals;
   const error: RunError = { code: 'cancelled', message: `Cancelled by ${cancelRequestedBy ?? 'unknown'}${cancelReason === null ? '.' : `: ${cancelReason}`}` };
-  const stopped = openActs(state).map((act) => stopAct(state, act));
-  const after: RunState = { ...state, steps: withSteps(state.steps, stopped.map(({ step }) => step)) };
+  const stopped = stopActs(state, deps);
   return {
     action: { kind: 'stop', end: { status: 'cancelled', error } },
-    fragment: merge({
-      steps: stopped.map(({ step }) => step),
+    fragment: merge(stopped.fragment, {
       events: [
         {
           type: 'run_cancelled',
-          data: { run_id: state.run.id, status: 'cancelled', by: cancelRequestedBy, reason: cancelReason, ...reportOf(after) },
+          data: { run_id: state.run.id, status: 'cancelled', by: cancelRequestedBy, reason: cancelReason, ...reportOf(stopped.state, deps) },
         },
       ],
-      audit: [...stopped.map(({ step, outcome }) => actOutcome(state, step, outcome, null)), runEnded(state, 'cancelled', { by: cancelRequestedBy }, cancelReason)],
+      audit: [runEnded(state, 'cancelled', { by: cancelRequestedBy }, cancelReason)],
     }),
-    state: after,
+    state: stopped.state,
   };
 }
 
-function stopAct(state: RunState, act: ActStep): { readonly step: ActStep; readonly outcome: string } {
-  const unknown = (act.status === 'started' && !state.prepared.has(act.no)) || act.status === 'waiting_resolution';
-  const message = unknown ? 'The run was cancelled while the call was under way; whether it had its effect is not known.' : 'The run was cancelled before the call was made.';
-  return { step: { ...act, status: 'failed', error: { code: unknown ? 'internal' : 'cancelled', message } }, outcome: unknown ? 'unknown' : 'not_executed' };
+/** A run that ends early leaves no act open: each is closed with what is known of it. */
+function stopActs(state: RunState, deps: Pick<DriveDeps, 'clock' | 'tools'>): { readonly state: RunState; readonly fragment: Fragment } {
+  const stopped = openActs(state).map((act) => stopAct(state, act, deps));
+  const steps = stopped.map(({ step }) => step);
+  return { state: { ...state, steps: withSteps(state.steps, steps) }, fragment: merge({ steps, audit: stopped.map(({ step, outcome }) => actOutcome(state, step, outcome, null)) }) };
+}
+
+function stopAct(state: RunState, act: ActStep, deps: Pick<DriveDeps, 'clock' | 'tools'>): { readonly step: ActStep; readonly outcome: string } {
+  const prepared = state.prepared.has(act.no);
+  const begun = (act.status === 'started' && !prepared) || act.status === 'waiting_resolution';
+  const unknown = begun && hasEffect(act.tool, deps.tools);
+  const message = unknown
+    ? 'The run ended while the call was under way; whether it had its effect is not known.'
+    : begun
+      ? 'The run ended while the call was under way.'
+      : 'The run ended before the call was made.';
+  // `attempts` counts calls that were made; a prepared one was not.
+  const attempts = prepared ? act.attempts - 1 : act.attempts;
+  return {
+    step: { ...act, status: 'failed', attempts, finishedAt: deps.clock.now(), error: { code: unknown ? 'internal' : 'cancelled', message } },
+    outcome: unknown ? 'unknown' : begun ? 'error' : 'not_executed',
+  };
 }
 
 /** What a run that ends early had already done. */
-function reportOf(state: RunState): JsonObject {
+function reportOf(state: RunState, deps: Pick<DriveDeps, 'tools'>): JsonObject {
   const acts = state.steps.filter((step): step is ActStep => step.kind === 'act');
   const name = (act: ActStep): JsonObject => ({ step: act.no, tool: act.tool });
   return {
     done: acts.filter((act) => act.status === 'done').map(name),
-    uncertain: acts.filter((act) => act.status === 'failed' && act.error?.code === 'internal').map(name),
+    uncertain: acts.filter((act) => isUncertain(act, deps.tools)).map(name),
   };
 }
-

@@ -6,7 +6,9 @@ import type { RunState } from './run-state.ts';
 export type Action =
   | { readonly kind: 'think'; readonly stepNo: number; readonly stepId: string; readonly decision: Decision & { readonly effect: 'allow' }; readonly tools: readonly ToolSpec[] }
   | { readonly kind: 'act'; readonly acts: readonly ActStep[] }
-  | { readonly kind: 'stop'; readonly end: RunEnd };
+  | { readonly kind: 'stop'; readonly end: RunEnd }
+  /** Write down what was done and let another node go on. */
+  | { readonly kind: 'leave' };
 
 export interface Plan {
   readonly action: Action;

@@ -30,7 +30,11 @@ export interface RunStore {
   >;
   readonly getRun: (tenantId: string, runId: string) => Promise<Run | null>;
   readonly findAgent: (tenantId: string, reference: AgentReference) => Promise<Agent | null>;
-  readonly claimRuns: (claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number }) => Promise<readonly ClaimedRun[]>;
+  /**
+   * Runs that are due, runs of dead nodes, and runs of this very node that it does not have in hand: it
+   * let go of them, or the answer to an earlier claim was lost.
+   */
+  readonly claimRuns: (claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number; readonly inHand: readonly string[] }) => Promise<readonly ClaimedRun[]>;
   readonly readSteps: (tenantId: string, runId: string) => Promise<readonly Step[]>;
   readonly readSignals: (tenantId: string, runId: string) => Promise<RunSignals>;
   readonly commitRun: (commit: RunCommit) => Promise<CommitResult>;

@@ -1,4 +1,4 @@
-import type { ActStep, Agent, Approval, Lease, Run, RunSignals, Step, ThinkStep } from '@openeaap/kernel';
+import type { ActStep, Agent, Approval, Decision, Lease, NewApproval, Run, RunSignals, Step, ThinkStep } from '@openeaap/kernel';
 import { addUsage, isSettled } from '@openeaap/kernel';
 import type { PinnedPolicy } from './port.ts';
 
@@ -31,6 +31,36 @@ export const nextStepNo = (state: RunState): number => (state.steps.at(-1)?.no ?
 
 export function approvalOf(state: RunState, act: ActStep): Approval | undefined {
   return act.approvalId === null ? undefined : state.signals.approvals.find((approval) => approval.id === act.approvalId);
+}
+
+/** The state with approvals that have just been opened, as the store will give them back. */
+export function withOpened(state: RunState, opened: readonly NewApproval[], now: Date): RunState {
+  if (opened.length === 0) return state;
+  const approvals = [...state.signals.approvals, ...opened.map((approval) => toPending(state, approval, now))];
+  return { ...state, signals: { ...state.signals, approvals } };
+}
+
+function toPending(state: RunState, approval: NewApproval, now: Date): Approval {
+  const { timeoutMs, ...call } = approval;
+  return {
+    ...call,
+    tenantId: state.lease.tenantId,
+    runId: state.lease.runId,
+    editedArgs: null,
+    status: 'pending',
+    verdict: null,
+    decidedBy: null,
+    decidedAt: null,
+    comment: null,
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + timeoutMs),
+  };
+}
+
+/** The agent, the policy's constraints on this think, or its decision on this call want nothing to be changed. */
+export function isDryRun(state: RunState, decision: Decision): boolean {
+  const think = lastThink(state)?.decision;
+  return state.agent.configuration.dryRun || [think, decision].some((given) => given?.effect === 'allow' && given.constraints.dryRun);
 }
 
 export function tokensUsed(state: RunState): number {

@@ -73,6 +73,8 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
   const queue: (RunEntry | AuditEntry)[] = [];
   const closing = new AbortController();
   let head: ChainHead = { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) };
+  /** The database may hold more of the chain than `head` says. True at first: the chain may be an old one. */
+  let doubtful = true;
   let pumping: Promise<void> | null = null;
 
   return {
@@ -105,16 +107,19 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
       return;
     }
     queue.push(entry);
-    pumping ??= pump().finally(() => {
-      pumping = null;
-    });
+    pumping ??= pump();
   }
 
   /** L1. Supervised by `pumping`; settles every entry and never rejects. */
   async function pump(): Promise<void> {
     for (;;) {
       const first = queue[0];
-      if (first === undefined) return;
+      if (first === undefined) {
+        // In the same turn as the look: nothing can be queued in between and be left lying.
+        pumping = null;
+        return;
+      }
+      if (!(await isHeadKnown())) return refuseAll();
       if (first.kind === 'audit') {
         queue.shift();
         await runAudited(first);
@@ -134,8 +139,8 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
     try {
       head = await entry.attempt(head);
     } catch (thrown) {
+      doubtful = true;
       entry.reject(toStoreError(thrown));
-      await rereadHead();
     }
   }
 
@@ -144,37 +149,42 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
       await writeGroup(group);
     } catch (thrown) {
       const error = toStoreError(thrown);
+      if (group.length === 1 && error.code !== 'unavailable') return settle(group[0] as RunEntry, error);
       if (error.code === 'unavailable') {
-        await rereadHead();
-        for (const entry of group) await runAlone(entry);
-      } else if (group.length > 1) {
-        for (const entry of group) await runAlone(entry);
-      } else {
-        await settleRefusal(group[0] as RunEntry, error);
+        doubtful = true;
+        options.onRetry?.(error);
       }
+      for (const entry of group) await settle(entry, null);
     }
   }
 
-  /** L2, L3: one commit, sent until the database says yes or no. */
-  async function runAlone(entry: RunEntry): Promise<void> {
+  /** L2, L3: one commit, sent until the database says yes or no. `refusal` is what it has said already. */
+  async function settle(entry: RunEntry, refusal: PlatformError | null): Promise<void> {
+    let refused = refusal;
     for (let waitMs = retryMs.first; ; waitMs = Math.min(waitMs * 2, retryMs.longest)) {
       try {
-        await writeGroup([entry]);
-        return;
+        if (refused === null) {
+          if (doubtful) await rereadHead();
+          await writeGroup([entry]);
+          return;
+        }
+        return await answerRefusal(entry, refused);
       } catch (thrown) {
         const error = toStoreError(thrown);
-        if (error.code !== 'unavailable') return settleRefusal(entry, error);
+        if (error.code !== 'unavailable') {
+          refused = error;
+          continue;
+        }
+        doubtful = true;
         options.onRetry?.(error);
         if (closing.signal.aborted) return entry.reject(error);
         await clock.sleep(waitMs, closing.signal);
-        await rereadHead();
       }
     }
   }
 
   async function writeGroup(group: readonly RunEntry[]): Promise<void> {
-    const rows = options.chain(head, group.flatMap((entry) => entry.rows));
-    const values = toCommitValues(group.map((entry) => entry.commit), rows);
+    const { rows, values } = prepare(group);
     const result = await run<CommittedRow>(pool, COMMIT_RUNS, values);
     head = tailOf(rows, head);
     const byRun = new Map(result.rows.map((row) => [`${row.tenant_id}/${row.id}`, row]));
@@ -185,16 +195,41 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
     }
   }
 
-  async function settleRefusal(entry: RunEntry, error: PlatformError): Promise<void> {
-    if (sqlState(error.cause) !== REFUSED) return entry.reject(error);
+  /** What cannot even be written down is the fault of the commit, never of the way to the database. */
+  function prepare(group: readonly RunEntry[]): { readonly rows: readonly AuditRow[]; readonly values: string[] } {
     try {
-      entry.resolve(await readRefusal(pool, entry.commit));
+      const rows = options.chain(head, group.flatMap((entry) => entry.rows));
+      return { rows, values: toCommitValues(group.map((entry) => entry.commit), rows) };
     } catch (thrown) {
-      entry.reject(toStoreError(thrown));
+      throw new PlatformError('internal', 'A commit could not be turned into rows.', { cause: thrown });
     }
   }
 
-  /** L4. */
+  /** Rejects with `unavailable` when the reason could not be read. */
+  async function answerRefusal(entry: RunEntry, error: PlatformError): Promise<void> {
+    if (sqlState(error.cause) !== REFUSED) return entry.reject(error);
+    const answer = await readRefusal(pool, entry.commit);
+    // It was written by a statement whose answer was lost, perhaps after the head was read again.
+    if (answer.kind === 'committed') doubtful = true;
+    entry.resolve(answer);
+  }
+
+  /** false: the lane was closed while the database was away. */
+  async function isHeadKnown(): Promise<boolean> {
+    try {
+      if (doubtful) await rereadHead();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function refuseAll(): void {
+    for (const entry of queue.splice(0)) entry.reject(new PlatformError('unavailable', 'The store is closing and the database does not answer.'));
+    pumping = null;
+  }
+
+  /** L4. Rejects only when the lane is closed and the database does not answer. */
   async function rereadHead(): Promise<void> {
     for (let waitMs = retryMs.first; ; waitMs = Math.min(waitMs * 2, retryMs.longest)) {
       try {
@@ -204,10 +239,12 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
           newest === undefined
             ? { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) }
             : { chainId: options.chainId, seq: Number(newest.chain_seq), hash: newest.row_hash };
+        doubtful = false;
         return;
       } catch (thrown) {
-        options.onRetry?.(toStoreError(thrown));
-        if (closing.signal.aborted) return;
+        const error = toStoreError(thrown);
+        options.onRetry?.(error);
+        if (closing.signal.aborted) throw error;
         await clock.sleep(waitMs, closing.signal);
       }
     }

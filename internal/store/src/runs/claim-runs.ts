@@ -5,11 +5,13 @@ import type { AgentRow, RunRow } from '../rows.ts';
 import { toAgent, toRun } from '../rows.ts';
 
 /**
- * Takes over runs that are due and runs whose node is dead, in one statement: the status, the next
+ * Takes over runs that are due and runs that nobody drives, in one statement: the status, the next
  * lease epoch (R2) and the event that says so (R3). SKIP LOCKED lets many nodes claim at once
- * without waiting for each other.
+ * without waiting for each other. Nobody drives the runs of a dead node, nor those of the asking node
+ * that it does not have in hand: it let go of them, or never got the answer to an earlier claim.
+ * Orphans come first: they have waited for a dead node already, and there may always be more that is due.
  *
- * $1 node id, $2 most runs to take, $3 ms without heartbeat after which a node is dead.
+ * $1 node id, $2 most runs to take, $3 ms without heartbeat after which a node is dead, $4 runs in hand.
  */
 const CLAIM_RUNS: Statement = {
   name: 'claim-runs',
@@ -20,11 +22,11 @@ WITH due AS (
   ORDER BY wake_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), orphan AS (
   SELECT r.tenant_id, r.id, r.status, r.node_id::text AS lost_node FROM runs r
-  WHERE r.status = 'running' AND NOT EXISTS (
-    SELECT 1 FROM nodes n WHERE n.id = r.node_id AND n.stopped_at IS NULL AND n.heartbeat_at > now() - $3::int * interval '1 millisecond')
+  WHERE r.status = 'running' AND CASE WHEN r.node_id = $1::uuid THEN r.id <> ALL ($4::uuid[]) ELSE NOT EXISTS (
+    SELECT 1 FROM nodes n WHERE n.id = r.node_id AND n.stopped_at IS NULL AND n.heartbeat_at > now() - $3::int * interval '1 millisecond') END
   LIMIT $2 FOR UPDATE OF r SKIP LOCKED
 ), taken AS (
-  SELECT * FROM due UNION ALL SELECT * FROM orphan LIMIT $2
+  SELECT * FROM orphan UNION ALL SELECT * FROM due LIMIT $2
 ), claimed AS (
   UPDATE runs r SET
     status = 'running', node_id = $1::uuid, lease_epoch = r.lease_epoch + 1, wake_at = NULL, pause_reason = NULL,
@@ -57,9 +59,9 @@ interface ClaimedRow extends RunRow {
 
 export async function claimRuns(
   db: Queryable,
-  claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number },
+  claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number; readonly inHand: readonly string[] },
 ): Promise<readonly ClaimedRun[]> {
-  const { rows } = await run<ClaimedRow>(db, CLAIM_RUNS, [claim.nodeId, claim.limit, claim.deadAfterMs]);
+  const { rows } = await run<ClaimedRow>(db, CLAIM_RUNS, [claim.nodeId, claim.limit, claim.deadAfterMs, claim.inHand]);
   return rows.map((row) => ({
     run: toRun(row),
     lease: { tenantId: row.tenant_id, runId: row.id, nodeId: claim.nodeId, epoch: Number(row.lease_epoch) },

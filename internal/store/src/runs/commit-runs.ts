@@ -85,6 +85,9 @@ WITH item AS (
   SELECT u.tenant_id, u.run_id, u.step_no, run.agent_id, run.user_id, u.model, u.prompt_tokens, u.completion_tokens, u.cost_usd_micros
   FROM jsonb_to_recordset($6::jsonb) AS u(tenant_id text, run_id uuid, step_no int, model text, prompt_tokens bigint, completion_tokens bigint, cost_usd_micros bigint)
   JOIN run ON run.tenant_id = u.tenant_id AND run.id = u.run_id
+  -- A think that was interrupted is thought again under the same number.
+  ON CONFLICT (tenant_id, run_id, step_no) DO UPDATE SET model = EXCLUDED.model, prompt_tokens = usage.prompt_tokens + EXCLUDED.prompt_tokens,
+    completion_tokens = usage.completion_tokens + EXCLUDED.completion_tokens, cost_usd_micros = usage.cost_usd_micros + EXCLUDED.cost_usd_micros
 ), settled AS (
   UPDATE quota_counters c SET used = GREATEST(0, c.used + q.delta)
   FROM (SELECT tenant_id, counter, sum(delta)::bigint AS delta

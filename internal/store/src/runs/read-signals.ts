@@ -5,11 +5,15 @@ import { run } from '../database.ts';
 import type { ApprovalRow } from '../rows.ts';
 import { toApproval } from '../rows.ts';
 
-/** One snapshot of all that people have sent to a run: a signal number never stands beside older approvals. */
+/**
+ * One snapshot of all that people have sent to a run: a signal number never stands beside older
+ * approvals. A pending approval whose time is up reads as expired, by the same clock that refuses
+ * decisions; its `decidedAt` stays null until the expiry is written.
+ */
 const READ_SIGNALS: Statement = {
   name: 'read-signals',
   text: `
-SELECT r.signal_no, r.cancel_requested_at, r.cancel_requested_by, r.cancel_reason, to_jsonb(a.*) AS approval
+SELECT r.signal_no, r.cancel_requested_at, r.cancel_requested_by, r.cancel_reason, to_jsonb(a.*) || CASE WHEN a.status = 'pending' AND a.expires_at <= now() THEN '{"status": "expired"}'::jsonb ELSE '{}'::jsonb END AS approval
 FROM runs r LEFT JOIN approvals a ON a.tenant_id = r.tenant_id AND a.run_id = r.id
 WHERE r.tenant_id = $1 AND r.id = $2 ORDER BY a.id`,
 };

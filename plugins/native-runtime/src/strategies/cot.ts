@@ -18,7 +18,7 @@ function read(_request: ThinkRequest, reply: ChatReply): Reading {
   const text = reply.content.trim();
   if (text === '') throw new PlatformError('model_invalid_output', 'The reply was empty.');
   if (reply.finishReason === 'length') throw new PlatformError('model_invalid_output', 'The reply was cut off at the token limit. Be shorter.');
-  const marks = [...text.matchAll(/^\s*Final Answer\s*:/gim)];
+  const marks = [...text.matchAll(/^[ \t]*Final Answer[ \t]*:/gim)];
   const mark = marks.at(-1);
   // A model that gives the answer without the mark has still answered.
   if (mark === undefined) return { proposal: { thought: '', calls: [], output: text }, strategyState: null };

@@ -24,7 +24,8 @@ function ask(request: ThinkRequest): ChatRequest {
 
 function toMessages({ think, acts }: Turn): readonly ChatMessage[] {
   if (think.proposal === null) return [correctionMessage(think)];
-  const toolCalls = think.proposal.calls.map((call): ChatToolCall => ({ id: call.id, name: call.tool, argumentsText: call.malformed ?? JSON.stringify(call.args) }));
+  // Servers parse earlier arguments as JSON and refuse the whole request when they cannot; the error that follows quotes what was malformed.
+  const toolCalls = think.proposal.calls.map((call): ChatToolCall => ({ id: call.id, name: call.tool, argumentsText: call.malformed === undefined ? JSON.stringify(call.args) : '{}' }));
   const content = think.proposal.thought;
   return [
     toolCalls.length === 0 ? { role: 'assistant', content } : { role: 'assistant', content, toolCalls },
@@ -55,7 +56,8 @@ function toProposedCall(call: ChatToolCall): ProposedCall {
 function withUniqueIds(calls: readonly ChatToolCall[]): readonly ChatToolCall[] {
   const seen = new Set<string>();
   return calls.map((call, index) => {
-    const id = call.id !== '' && !seen.has(call.id) ? call.id : `call_${index}_${call.id}`;
+    let id = call.id === '' ? `call_${index}` : call.id;
+    for (let n = 2; seen.has(id); n += 1) id = `${call.id}_${n}`;
     seen.add(id);
     return { ...call, id };
   });

@@ -59,6 +59,7 @@ function read(request: ThinkRequest, reply: ChatReply): Reading {
     case 'conclude': {
       const output = reply.content.trim();
       if (output === '') throw new PlatformError('model_invalid_output', 'The answer was empty.');
+      if (reply.finishReason === 'length') throw new PlatformError('model_invalid_output', 'The reply was cut off at the token limit. Be shorter.');
       return { proposal: { thought: '', calls: [], output }, strategyState: tree };
     }
   }
@@ -72,7 +73,7 @@ function expand(tree: Tree, reply: JsonObject): Tree {
     return path === undefined || typeof text !== 'string' || text.trim() === '' ? [] : [[...path, text.trim()]];
   });
   if (candidates.length === 0) throw new PlatformError('model_invalid_output', 'There was no usable entry in "thoughts".');
-  return { ...tree, phase: 'rate', candidates: candidates.slice(0, BRANCHES * BEAM) };
+  return { ...tree, phase: 'rate', candidates: candidates.slice(0, BRANCHES * tree.paths.length) };
 }
 
 function rate(tree: Tree, reply: JsonObject): Tree {

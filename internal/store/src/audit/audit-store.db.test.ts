@@ -1,0 +1,69 @@
+import { Pool } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { randomIds } from '@openeaap/kernel';
+import { createMasker } from '@openeaap/security';
+import type { TestDatabase } from '../testing/test-database.ts';
+import { createTestDatabase } from '../testing/test-database.ts';
+import { appendAudit } from './append-audit.ts';
+import { listAuditHeads, saveAuditHead } from './audit-heads.ts';
+import type { AuditRow } from './audit-row.ts';
+import { ensureAuditPartitions } from './ensure-partitions.ts';
+import { listAudit, walkAudit } from './read-audit.ts';
+
+const masker = createMasker({ policyRules: [], builtin: true, hashKey: 'a key of the tests alone' });
+let database: TestDatabase;
+let db: Pool;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = new Pool({ connectionString: database.url, max: 4 });
+  await ensureAuditPartitions(db);
+});
+afterAll(async () => {
+  await db.end();
+  await database.drop();
+});
+
+const row = (chain_id: string, chain_seq: number, tenant_id = 't'): AuditRow => ({
+  id: randomIds.newId(), tenant_id, run_id: null, trace_id: 'x', actor: masker.sanitize('user:alice'), action_type: 'tool_call', phase: 'event', decision: null, outcome: null, rule: null, step_no: null,
+  metadata: masker.sanitizeJson({ n: chain_seq }), sanitized_input: null, sanitized_output: null, created_at: new Date().toISOString().replace('Z', '123Z'), chain_id, chain_seq, prev_hash: 'p', row_hash: `h${chain_seq}`,
+});
+
+describe('the stored audit', () => {
+  test('gives back exactly what was written, to the microsecond', async () => {
+    const written = row(randomIds.newId(), 1);
+    await appendAudit(db, [written]);
+    const [read] = await listAudit(db, { tenantId: 't', limit: 1 });
+    expect(read).toEqual({ ...written, metadata: { n: 1 } });
+  });
+
+  test('is listed newest first by tenant and in pages without a gap; walked in the order of the chains, beyond one page', async () => {
+    const [a, b] = [randomIds.newId(), randomIds.newId()];
+    const rows = Array.from({ length: 1_500 }, (_, n) => row(n % 2 === 0 ? a : b, Math.floor(n / 2) + 1, 'walked'));
+    await appendAudit(db, rows);
+    const walked: string[] = [];
+    for await (const item of walkAudit(db, { tenantId: 'walked' })) walked.push(`${item.chain_id}/${item.chain_seq}`);
+    expect(walked).toEqual([a, b].toSorted((x, y) => x.localeCompare(y)).flatMap((chain) => Array.from({ length: 750 }, (_, n) => `${chain}/${n + 1}`)));
+    const seen = new Set<string>();
+    let page = await listAudit(db, { tenantId: 'walked', limit: 400 });
+    while (page.length > 0) {
+      for (const item of page) seen.add(item.id);
+      const last = page.at(-1);
+      page = last === undefined ? [] : await listAudit(db, { tenantId: 'walked', limit: 400, before: { createdAt: last.created_at, chainId: last.chain_id, chainSeq: last.chain_seq } });
+    }
+    expect(seen.size).toBe(1_500);
+  });
+
+  test('a signed head is kept once and never changed', async () => {
+    const head = { chainId: randomIds.newId(), seq: 7, hash: 'h', signedAt: '2026-01-02T03:04:05.678Z', publicKey: 'k', signature: 's' };
+    await saveAuditHead(db, head);
+    await saveAuditHead(db, { ...head, signature: 'forged' });
+    expect((await listAuditHeads(db)).filter(({ chainId }) => chainId === head.chainId)).toEqual([head]);
+    await expect(db.query('DELETE FROM audit_heads')).rejects.toMatchObject({ code: 'OEA02' });
+  });
+
+  test('partitions for this month and the next two are made once, whoever asks at once', async () => {
+    await Promise.all(Array.from({ length: 4 }, () => ensureAuditPartitions(db)));
+    const { rows } = await db.query<{ n: string }>(`SELECT count(*) AS n FROM pg_inherits WHERE inhparent = 'audit_logs'::regclass`);
+    expect(rows).toEqual([{ n: '3' }]);
+  });
+});
