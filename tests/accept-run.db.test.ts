@@ -39,6 +39,15 @@ describe('R1: a run is accepted when it is committed', () => {
     expect(await runs()).toBe(3);
   });
 
+  test('R1: a key keeps its answer after the agent was deprecated; a new key does not', async () => {
+    const runId = await world.accept('x', { key: 'k' });
+    const { agentId } = await world.run(runId);
+    await setAgentStatus(world.pool, TENANT, agentId, 'deprecated');
+    expect(await world.accept('x', { key: 'k' })).toBe(runId);
+    await expect(world.accept('y', { key: 'k' })).rejects.toMatchObject({ code: 'idempotency_mismatch' });
+    await expect(world.accept('x', { key: 'k2' })).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   test('R1: the same key is another run in another tenant', async () => {
     const mine = await world.accept('x', { key: 'k' });
     await world.pool.query(`INSERT INTO agents SELECT id, name, version, configuration, status, created_at, updated_at, 'other', published_at FROM agents`);

@@ -29,7 +29,7 @@ const fact = (runId: string, stepNo = 1): AuditFact => ({
 });
 
 const act = (no: number, rest: Partial<ActStep> = {}): ActStep => ({
-  kind: 'act', no, id: randomIds.newId(), policyVersion: 'p1', startedAt: new Date(), finishedAt: null, thinkNo: 0, callId: 'c', tool: 'look_up', args: {}, decision: null, approvalId: null,
+  kind: 'act', no, id: randomIds.newId(), policyVersion: 'p1', agentVersion: '1', startedAt: new Date(), finishedAt: null, thinkNo: 0, callId: 'c', tool: 'look_up', args: {}, decision: null, approvalId: null,
   status: 'intended', attempts: 0, lineage: [], result: null, suspicious: false, error: null, ...rest,
 });
 

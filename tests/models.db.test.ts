@@ -68,7 +68,7 @@ describe('R12: a run is pinned to an agent version and a policy version', () => 
     expect(claimed).toEqual(['agent@1.0.0']);
     expect(versions).toEqual(['p1']);
     expect(await world.run(runId)).toMatchObject({ status: 'completed', agentVersion: '1.0.0', policyVersion: 'p1' });
-    expect(new Set((await world.steps(runId)).map((step) => step.policyVersion))).toEqual(new Set(['p1']));
+    expect(new Set((await world.steps(runId)).map((step) => `${step.agentVersion} ${step.policyVersion}`))).toEqual(new Set(['1.0.0 p1']));
     expect((await world.audit(runId)).filter((row) => row.phase !== 'event').every((row) => row.metadata['agent_version'] === '1.0.0' && row.metadata['policy_version'] === 'p1')).toBe(true);
     expect((await world.run(await world.accept('new'))).agentVersion).toBe('2.0.0');
   });

@@ -196,6 +196,7 @@ function toRunStore(pool: Pool, lane: CommitLane): RunStore {
   return {
     acceptRun: (run) => sql.acceptRun(pool, run),
     getRun: async (tenantId, runId) => (await sql.getRun(pool, tenantId, runId))?.run ?? null,
+    findRunByKey: (tenantId, key) => sql.findRunByKey(pool, tenantId, key),
     findAgent: (tenantId, reference) => sql.findAgent(pool, tenantId, reference),
     claimRuns: (claim) => sql.claimRuns(pool, claim),
     readSteps: (tenantId, runId) => sql.readSteps(pool, tenantId, runId),

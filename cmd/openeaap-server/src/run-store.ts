@@ -7,6 +7,7 @@ import {
   claimRuns,
   decideApproval,
   findAgent,
+  findRunByKey,
   getApproval,
   getRun,
   listCancelledRuns,
@@ -22,6 +23,7 @@ import {
 export function createRunStore(pool: Pool, lane: CommitLane): RunStore {
   return {
     acceptRun: (run) => acceptRun(pool, run),
+    findRunByKey: (tenantId, key) => findRunByKey(pool, tenantId, key),
     getRun: async (tenantId, runId) => (await getRun(pool, tenantId, runId))?.run ?? null,
     findAgent: (tenantId, reference) => findAgent(pool, tenantId, reference),
     claimRuns: (claim) => claimRuns(pool, claim),

@@ -75,7 +75,7 @@ function toRunError(error: NonNullable<Run['error']>): NonNullable<View<'RunView
 }
 
 export function toStepView(step: Step): View<'ThinkStepView'> | View<'ActStepView'> {
-  const shared = { no: step.no, policy_version: step.policyVersion, started_at: step.startedAt.toISOString(), finished_at: toTime(step.finishedAt) };
+  const shared = { no: step.no, policy_version: step.policyVersion, agent_version: step.agentVersion, started_at: step.startedAt.toISOString(), finished_at: toTime(step.finishedAt) };
   const error = step.error === null ? null : { code: step.error.code, message: step.error.message };
   if (step.kind === 'think') {
     return {

@@ -15,7 +15,9 @@ interface StepBase {
   /** 1, 2, 3 … within the run. */
   readonly no: number;
   readonly id: string;
+  /** R12: what the run is pinned to. */
   readonly policyVersion: string;
+  readonly agentVersion: string;
   readonly startedAt: Date;
   readonly finishedAt: Date | null;
 }

@@ -29,7 +29,8 @@ export interface AcceptedRun {
 export async function acceptRun(given: RunRequest, deps: Pick<DriveDeps, 'store' | 'policy' | 'text' | 'ids' | 'watch'>): Promise<AcceptedRun> {
   const request: RunRequest = { ...given, input: toStorable(given.input) };
   const { principal } = request;
-  const agent = await findRunnable(request, deps);
+  const agent = await findRunnable(request, deps).catch((thrown: unknown) => thrown);
+  if (!isAgent(agent)) return replayOrThrow(request, agent, deps);
   const bytes = Buffer.byteLength(JSON.stringify(request.input));
   if (bytes > LIMITS.runInputBytes) {
     throw new PlatformError('payload_too_large', `The input has ${bytes} bytes; at most ${LIMITS.runInputBytes} are taken.`, { details: { field: 'input' } });
@@ -58,10 +59,23 @@ export async function acceptRun(given: RunRequest, deps: Pick<DriveDeps, 'store'
     case 'replayed':
       return { runId: result.runId, replayed: true };
     case 'mismatch':
-      throw new PlatformError('idempotency_mismatch', 'This idempotency key was used before with another request. Send a new key for a new request.', {
-        details: { field: 'idempotency_key', run_id: result.runId },
-      });
+      throw mismatch(result.runId);
   }
+}
+
+const mismatch = (runId: string): PlatformError =>
+  new PlatformError('idempotency_mismatch', 'This idempotency key was used before with another request. Send a new key for a new request.', {
+    details: { field: 'idempotency_key', run_id: runId },
+  });
+
+const isAgent = (value: unknown): value is Agent => typeof value === 'object' && value !== null && 'configuration' in value;
+
+/** R1: a key that was accepted keeps its answer, also when the agent could not be started any more. */
+async function replayOrThrow(request: RunRequest, refusal: unknown, deps: Pick<DriveDeps, 'store'>): Promise<AcceptedRun> {
+  const earlier = request.idempotencyKey === null ? null : await deps.store.findRunByKey(request.principal.tenantId, request.idempotencyKey);
+  if (earlier === null) throw refusal;
+  if (earlier.requestHash !== hashRequest(request)) throw mismatch(earlier.runId);
+  return { runId: earlier.runId, replayed: true };
 }
 
 async function findRunnable(request: RunRequest, deps: Pick<DriveDeps, 'store'>): Promise<Agent> {

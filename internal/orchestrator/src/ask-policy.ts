@@ -23,8 +23,9 @@ export async function askPolicy(
   return inSpan('PDP.Evaluate', { 'pdp.kind': request.kind, 'pdp.tool': request.kind === 'act' ? request.tool.name : '' }, async (span) => {
     const decision = await reserve(state, evaluatePolicy(state.policy, state.run.policyVersion, request), deps, options.granted);
     span.setAttributes({ 'pdp.effect': decision.effect, 'pdp.rule': decision.rule });
-    if (decision.effect !== 'allow') deps.observe({ kind: 'blocked', rule: decision.rule, userGroup: state.run.principal.groups[0] ?? 'none' });
-    return { decision, event: toEvent(request, decision) };
+    const passes = decision.effect === 'allow' || (decision.effect === 'require_approval' && options.granted);
+    if (!passes) deps.observe({ kind: 'blocked', rule: decision.rule, userGroup: state.run.principal.groups[0] ?? 'none' });
+    return { decision, event: toEvent(request, decision, options.granted) };
   });
 }
 
@@ -69,7 +70,8 @@ async function reserve(state: RunState, decision: Decision, deps: DriveDeps, gra
   };
 }
 
-function toEvent(request: DecisionRequest, decision: Decision): NewRunEvent {
+/** `granted` in the event: the gate that holds this call has been opened by a person. */
+function toEvent(request: DecisionRequest, decision: Decision, granted: boolean): NewRunEvent {
   const base = { step: request.run.stepNo, kind: request.kind, effect: decision.effect, rule: decision.rule, reason: decision.reason, policy_version: decision.policyVersion };
-  return { type: 'policy_decision', data: request.kind === 'act' ? { ...base, tool: request.tool.name } : base };
+  return { type: 'policy_decision', data: request.kind === 'act' ? { ...base, tool: request.tool.name, ...(granted ? { granted: true } : {}) } : base };
 }

@@ -46,6 +46,7 @@ export async function performThink(state: RunState, action: ThinkAction, deps: D
     no: action.stepNo,
     id: action.stepId,
     policyVersion: state.run.policyVersion,
+    agentVersion: state.agent.version,
     startedAt,
     finishedAt: deps.clock.now(),
     decision: action.decision,

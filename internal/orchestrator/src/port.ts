@@ -28,6 +28,7 @@ export interface RunStore {
   readonly acceptRun: (run: NewRun) => Promise<
     { readonly kind: 'accepted' } | { readonly kind: 'replayed'; readonly runId: string } | { readonly kind: 'mismatch'; readonly runId: string }
   >;
+  readonly findRunByKey: (tenantId: string, idempotencyKey: string) => Promise<{ readonly runId: string; readonly requestHash: string } | null>;
   readonly getRun: (tenantId: string, runId: string) => Promise<Run | null>;
   readonly findAgent: (tenantId: string, reference: AgentReference) => Promise<Agent | null>;
   /**

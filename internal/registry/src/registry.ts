@@ -99,7 +99,9 @@ async function callTool(entry: Entry, invocation: ToolInvocation, context: ToolC
   } catch (thrown) {
     if (context.signal.aborted) throw new PlatformError('cancelled', `The call of ${entry.spec.name} was stopped.`, { cause: thrown });
     if (timeout.aborted) throw new PlatformError('tool_timeout', `The tool ${entry.spec.name} did not answer within ${timeoutMs} ms.`, { cause: thrown });
-    throw thrown instanceof PlatformError ? thrown : toPlatformError(thrown, 'tool_failed');
+    if (thrown instanceof PlatformError) throw thrown;
+    // A tool that breaks in the middle has not said whether it had its effect: only a read has certainly failed.
+    throw entry.spec.effect === 'read' ? toPlatformError(thrown, 'tool_failed') : new PlatformError('internal', `The tool ${entry.spec.name} broke off.`, { cause: thrown });
   }
 }
 

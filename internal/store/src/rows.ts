@@ -107,6 +107,7 @@ export interface StepRow {
   readonly kind: 'think' | 'act';
   readonly status: string;
   readonly policy_version: string;
+  readonly agent_version: string;
   readonly decision: Decision | null;
   readonly error: StepError | null;
   readonly started_at: Date;
@@ -128,7 +129,7 @@ export interface StepRow {
 }
 
 export function toStep(row: StepRow): Step {
-  const base = { no: row.no, id: row.id, policyVersion: row.policy_version, startedAt: row.started_at, finishedAt: row.finished_at };
+  const base = { no: row.no, id: row.id, policyVersion: row.policy_version, agentVersion: row.agent_version, startedAt: row.started_at, finishedAt: row.finished_at };
   if (row.kind === 'think') {
     return {
       ...base,
@@ -171,6 +172,7 @@ export function fromStep(tenantId: string, runId: string, step: Step): object {
     kind: step.kind,
     status: step.status,
     policy_version: step.policyVersion,
+    agent_version: step.agentVersion,
     decision: step.decision,
     error: step.error,
     started_at: step.startedAt,

@@ -80,6 +80,7 @@ CREATE TABLE run_steps (
   kind VARCHAR(8) NOT NULL CHECK (kind IN ('think', 'act')),
   status VARCHAR(32) NOT NULL,
   policy_version VARCHAR(80) NOT NULL,
+  agent_version VARCHAR(50) NOT NULL,
   decision JSONB,
   error JSONB,
   started_at TIMESTAMPTZ NOT NULL,
@@ -249,7 +250,8 @@ CREATE TABLE audit_logs (
   created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
   tenant_id VARCHAR(64) NOT NULL DEFAULT 'default',
   trace_id VARCHAR(255) NOT NULL DEFAULT '',
-  actor VARCHAR(255) NOT NULL DEFAULT '',
+  -- A kind, a colon and a user id of up to 255 characters.
+  actor VARCHAR(300) NOT NULL DEFAULT '',
   phase VARCHAR(16) NOT NULL DEFAULT 'event',
   decision VARCHAR(32),
   outcome VARCHAR(32),

@@ -52,8 +52,13 @@ export async function acceptRun(db: Queryable, newRun: NewRun): Promise<Acceptan
     toJsonb(newRun.events),
   ]);
   if (rowCount === 1) return { kind: 'accepted' };
-  const { rows } = await run<{ id: string; request_hash: string }>(db, FIND_BY_KEY, [newRun.tenantId, newRun.idempotencyKey]);
-  const earlier = rows[0];
-  if (earlier === undefined) throw new PlatformError('unavailable', 'The run with this idempotency key is being removed. Send the request again.');
-  return { kind: earlier.request_hash === newRun.requestHash ? 'replayed' : 'mismatch', runId: earlier.id };
+  const earlier = newRun.idempotencyKey === null ? null : await findRunByKey(db, newRun.tenantId, newRun.idempotencyKey);
+  if (earlier === null) throw new PlatformError('unavailable', 'The run with this idempotency key is being removed. Send the request again.');
+  return { kind: earlier.requestHash === newRun.requestHash ? 'replayed' : 'mismatch', runId: earlier.runId };
+}
+
+export async function findRunByKey(db: Queryable, tenantId: string, idempotencyKey: string): Promise<{ readonly runId: string; readonly requestHash: string } | null> {
+  const { rows } = await run<{ id: string; request_hash: string }>(db, FIND_BY_KEY, [tenantId, idempotencyKey]);
+  const row = rows[0];
+  return row === undefined ? null : { runId: row.id, requestHash: row.request_hash };
 }

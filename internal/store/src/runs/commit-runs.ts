@@ -46,12 +46,12 @@ WITH item AS (
     AND (item.expect_signal_no IS NULL OR r.signal_no = item.expect_signal_no)
   RETURNING r.tenant_id, r.id, r.agent_id, r.user_id, r.last_seq, item.event_count, item.ended, r.signal_no, r.cancel_requested_at
 ), step AS (
-  INSERT INTO run_steps (tenant_id, run_id, no, id, kind, status, policy_version, decision, error, started_at, finished_at,
+  INSERT INTO run_steps (tenant_id, run_id, no, id, kind, status, policy_version, agent_version, decision, error, started_at, finished_at,
     proposal, usage, model, strategy_state, reported_by_runtime, think_no, call_id, tool, args, approval_id, attempts, lineage, result, suspicious)
-  SELECT s.tenant_id, s.run_id, s.no, s.id, s.kind, s.status, s.policy_version, s.decision, s.error, s.started_at, s.finished_at,
+  SELECT s.tenant_id, s.run_id, s.no, s.id, s.kind, s.status, s.policy_version, s.agent_version, s.decision, s.error, s.started_at, s.finished_at,
     s.proposal, s.usage, s.model, s.strategy_state, s.reported_by_runtime, s.think_no, s.call_id, s.tool, s.args, s.approval_id, s.attempts, s.lineage, s.result, s.suspicious
   FROM jsonb_to_recordset($2::jsonb) AS s(
-    tenant_id text, run_id uuid, no int, id uuid, kind text, status text, policy_version text, decision jsonb, error jsonb,
+    tenant_id text, run_id uuid, no int, id uuid, kind text, status text, policy_version text, agent_version text, decision jsonb, error jsonb,
     started_at timestamptz, finished_at timestamptz, proposal jsonb, usage jsonb, model text, strategy_state jsonb, reported_by_runtime jsonb,
     think_no int, call_id text, tool text, args jsonb, approval_id uuid, attempts int, lineage jsonb, result jsonb, suspicious boolean)
   JOIN run ON run.tenant_id = s.tenant_id AND run.id = s.run_id

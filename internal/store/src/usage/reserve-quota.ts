@@ -26,7 +26,7 @@ const READ_COUNTERS: Statement = {
 export type ReservationResult = { readonly kind: 'granted' } | { readonly kind: 'exceeded'; readonly quota: string; readonly used: number; readonly limit: number };
 
 export async function reserveQuota(db: Queryable, tenantId: string, wanted: readonly QuotaReservation[]): Promise<ReservationResult> {
-  const items = wanted.map((w) => ({ counter: w.counter, amount: w.amount, limit: w.limit, expires_at: w.expiresAt }));
+  const items = mergeByCounter(wanted).map((w) => ({ counter: w.counter, amount: w.amount, limit: w.limit, expires_at: w.expiresAt }));
   try {
     await run(db, RESERVE_QUOTA, [tenantId, toJsonb(items)]);
     return { kind: 'granted' };
@@ -39,4 +39,14 @@ export async function reserveQuota(db: Queryable, tenantId: string, wanted: read
   const exceeded = wanted.find((w) => (used.get(w.counter) ?? 0) + w.amount > w.limit) ?? wanted[0];
   if (exceeded === undefined) return { kind: 'granted' };
   return { kind: 'exceeded', quota: exceeded.quota, used: used.get(exceeded.counter) ?? 0, limit: exceeded.limit };
+}
+
+/** Two quotas may share a counter: it is taken from once, and the tighter limit holds. */
+function mergeByCounter(wanted: readonly QuotaReservation[]): readonly QuotaReservation[] {
+  const byCounter = new Map<string, QuotaReservation>();
+  for (const each of wanted) {
+    const other = byCounter.get(each.counter);
+    byCounter.set(each.counter, other === undefined ? each : { ...other, amount: Math.max(other.amount, each.amount), limit: Math.min(other.limit, each.limit) });
+  }
+  return [...byCounter.values()];
 }

@@ -22,7 +22,7 @@ export function aReply(content: string, rest: Partial<ChatReply> = {}): ChatRepl
 
 export function aThink(no: number, proposal: Partial<Proposal> | null, rest: Partial<ThinkStep> = {}): ThinkStep {
   return {
-    kind: 'think', no, id: `s${no}`, policyVersion: 'p', startedAt: AT, finishedAt: AT, usage: NO_USAGE, model: 'm', strategyState: null, reportedByRuntime: [],
+    kind: 'think', no, id: `s${no}`, policyVersion: 'p', agentVersion: '1', startedAt: AT, finishedAt: AT, usage: NO_USAGE, model: 'm', strategyState: null, reportedByRuntime: [],
     decision: { effect: 'allow', constraints: NO_CONSTRAINTS, reservations: [], rule: 'r', reason: '', policyVersion: 'p' },
     status: proposal === null ? 'failed' : 'done',
     proposal: proposal === null ? null : { thought: '', calls: [], output: null, ...proposal },
@@ -33,7 +33,7 @@ export function aThink(no: number, proposal: Partial<Proposal> | null, rest: Par
 
 export function anAct(no: number, thinkNo: number, rest: Partial<ActStep> = {}): ActStep {
   return {
-    kind: 'act', no, id: `s${no}`, policyVersion: 'p', startedAt: AT, finishedAt: AT, thinkNo, callId: 'c1', tool: 'look_up', args: { q: 'x' }, decision: null, approvalId: null,
+    kind: 'act', no, id: `s${no}`, policyVersion: 'p', agentVersion: '1', startedAt: AT, finishedAt: AT, thinkNo, callId: 'c1', tool: 'look_up', args: { q: 'x' }, decision: null, approvalId: null,
     status: 'done', attempts: 1, lineage: [], result: { found: 7 }, suspicious: false, error: null, ...rest,
   };
 }

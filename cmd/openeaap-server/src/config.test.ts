@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { DEFAULT_PORT, parseConfig } from './config.ts';
+
+const parse = (argv: readonly string[], environment: Record<string, string> = {}) => parseConfig(argv, '/srv', environment);
+
+describe('parseConfig', () => {
+  test('without anything: loopback, the default port, state in ./.openeaap, the embedded store', () => {
+    expect(parse([])).toMatchObject({ host: '127.0.0.1', port: DEFAULT_PORT, portWasAsked: false, dataDir: '/srv/.openeaap', databaseUrl: null, demo: false, job: 'none', logLevel: 'info' });
+  });
+
+  test('the job brings the demo along', () => {
+    expect(parse(['--job', '--once'])).toMatchObject({ demo: true, job: 'once' });
+    expect(parse(['--job'])).toMatchObject({ demo: true, job: 'stay' });
+  });
+
+  test.each([
+    [['--port', 'http'], /--port takes a number/],
+    [['--port', '70000'], /--port takes a number/],
+    [['--prot', '1'], /prot/],
+  ])('%j is refused with the usage or the cure', (argv, message) => {
+    expect(() => parse(argv)).toThrow(message);
+  });
+
+  test('safety cannot be switched off', () => {
+    expect(() => parse([], { ENABLE_AUDIT_LOG: 'false' })).toThrow(/cannot be switched off/);
+    expect(() => parse([], { ENABLE_PII_MASKING: '0' })).toThrow(/cannot be switched off/);
+    expect(parse([], { ENABLE_AUDIT_LOG: 'true', ENABLE_PII_MASKING: 'true' }).job).toBe('none');
+  });
+
+  test('the database is DATABASE_URL, or made of the parts that the deployment manifest names', () => {
+    expect(parse([], { DATABASE_URL: 'postgres://x/y', DB_HOST: 'h' }).databaseUrl).toBe('postgres://x/y');
+    expect(parse([], { DB_HOST: 'postgres-rw', DB_USER: 'u@corp', DB_PASSWORD: 'p:w' }).databaseUrl).toBe('postgres://u%40corp:p%3Aw@postgres-rw:5432/openeaap');
+  });
+
+  test('an empty variable is one that is not set', () => {
+    expect(parse([], { DATABASE_URL: '', OPENEAAP_DATA_DIR: '', LOG_LEVEL: '', THREAT_INTEL_URL: '' })).toMatchObject({ databaseUrl: null, dataDir: '/srv/.openeaap', logLevel: 'info', products: { threatIntelUrl: undefined } });
+  });
+
+  test('a log level that there is not is named', () => {
+    expect(() => parse([], { LOG_LEVEL: 'loud' })).toThrow(/LOG_LEVEL is one of/);
+  });
+});
