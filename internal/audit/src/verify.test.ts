@@ -58,7 +58,7 @@ describe('verifyAudit', () => {
 
   test.each(['actor', 'decision', 'outcome', 'sanitized_input', 'created_at', 'metadata', 'step_no', 'tenant_id', 'run_id'] as const)('a change of %s is found', async (column) => {
     const value = column === 'metadata' ? '{"n":99}' : column === 'step_no' ? 99 : column === 'run_id' ? randomIds.newId() : 'changed';
-    const rows = makeChainOnce.map((row, index) => (index === 2 ? ({ ...row, [column]: value } as ChainedAuditRow) : row));
+    const rows = makeChainOnce.map((row, index) => (index === 2 ? Object.assign({ ...row }, { [column]: value }) : row));
     expect(await kinds(rows)).toEqual([['changed', 3]]);
   });
 
