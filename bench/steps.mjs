@@ -181,8 +181,8 @@ function writeRows(client, counter, commits) {
     name: 'bench-rows',
     text: `WITH item AS (SELECT n, row_number() OVER () AS i FROM jsonb_to_recordset($1::jsonb) AS x(n bigint)),
       run AS (UPDATE bench_run r SET n = item.n FROM item WHERE r.id = item.i RETURNING r.id),
-      step AS (INSERT INTO bench_step (tenant_id, run_id, no, id, kind, status, policy_version, started_at, proposal, decision)
-        SELECT 'bench', '${RUN_ID}', (n % 2000000000)::int, gen_random_uuid(), 'think', 'done', 'v', now(), '{"thought":"next","calls":[{"id":"c1","tool":"echo","args":{"n":1}}],"output":null}', '{"effect":"allow","rule":"rbac.bench"}' FROM item),
+      step AS (INSERT INTO bench_step (tenant_id, run_id, no, id, kind, status, policy_version, agent_version, started_at, proposal, decision)
+        SELECT 'bench', '${RUN_ID}', (n % 2000000000)::int, gen_random_uuid(), 'think', 'done', 'v', '1', now(), '{"thought":"next","calls":[{"id":"c1","tool":"echo","args":{"n":1}}],"output":null}', '{"effect":"allow","rule":"rbac.bench"}' FROM item),
       event AS (INSERT INTO bench_event (tenant_id, run_id, seq, type, data)
         SELECT 'bench', '${RUN_ID}', n + k, 'policy_decision', '{"step":1,"kind":"think","effect":"allow","rule":"rbac.bench","reason":"Thinking is allowed."}' FROM item, generate_series(0, 1) k)
       INSERT INTO bench_audit (id, action_type, metadata, sanitized_input, tenant_id, chain_id, chain_seq, prev_hash, row_hash)
