@@ -96,7 +96,7 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
 
 async function closeAll(opened: Opened, log: Logger): Promise<void> {
   const steps: readonly (readonly [string, () => Promise<unknown> | undefined])[] = [
-    ['http', () => opened.app?.close()],
+    ['http', () => closeHttp(opened.app)],
     ['platform', () => opened.wired?.close(DRAIN_MS)],
     ['simulators', () => opened.simulators?.close()],
     ['tracing', () => opened.tracing.close()],
@@ -109,6 +109,13 @@ async function closeAll(opened: Opened, log: Logger): Promise<void> {
       log.warn({ err, part }, 'did not stop cleanly');
     }
   }
+}
+
+/** Requests in flight get their time; what still holds a connection after it is cut. */
+async function closeHttp(app: FastifyInstance | null): Promise<void> {
+  if (app === null) return;
+  const timer = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+  await app.close().finally(() => clearTimeout(timer));
 }
 
 /** Real products by configuration alone; what is not configured is simulated in the demo. */

@@ -2,6 +2,8 @@ import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { SignedHead } from '@openeaap/audit';
+import { PlatformError } from '@openeaap/kernel';
 
 /** Where a CLI on this machine finds the platform. */
 export interface Connection {
@@ -36,6 +38,24 @@ export async function ensureMaskingKey(dataDir: string): Promise<string> {
 export async function ensureAuditKey(dataDir: string): Promise<KeyObject> {
   const pem = await ensureFile(path.join(dataDir, 'audit-signing.pem'), () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   return createPrivateKey(pem);
+}
+
+const HEADS_FILE = 'audit-heads.json';
+
+/** The newest signed head of each audit chain, kept outside of the database: who cuts a chain there cannot cut it here. */
+export async function readHeads(dataDir: string): Promise<readonly SignedHead[]> {
+  try {
+    return Object.values(JSON.parse(await readFile(path.join(dataDir, HEADS_FILE), 'utf8')) as Record<string, SignedHead>);
+  } catch (thrown) {
+    if (isMissing(thrown)) return [];
+    throw new PlatformError('internal', `${HEADS_FILE} in the state folder cannot be read; the audit cannot be verified against it.`, { cause: thrown });
+  }
+}
+
+export async function keepHead(dataDir: string, head: SignedHead): Promise<void> {
+  const others = (await readHeads(dataDir)).filter((other) => other.chainId !== head.chainId);
+  const byChain = Object.fromEntries([...others, head].map((each) => [each.chainId, each]));
+  await writePrivate(path.join(dataDir, HEADS_FILE), `${JSON.stringify(byChain, null, 1)}\n`);
 }
 
 async function ensureFile(file: string, make: () => string): Promise<string> {

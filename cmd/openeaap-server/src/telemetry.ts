@@ -66,13 +66,14 @@ class PresetIds implements IdGenerator {
     this.#next = { traceId, spanId };
   }
 
-  generateTraceId(): string {
-    return this.#next?.traceId ?? this.#random.generateTraceId();
+  generateSpanId(): string {
+    return this.#next?.spanId ?? this.#random.generateSpanId();
   }
 
-  generateSpanId(): string {
-    const spanId = this.#next?.spanId ?? this.#random.generateSpanId();
+  /** Asked for root spans alone, and after the span id: here the preset has been used up. */
+  generateTraceId(): string {
+    const traceId = this.#next?.traceId ?? this.#random.generateTraceId();
     this.#next = null;
-    return spanId;
+    return traceId;
   }
 }

@@ -4,13 +4,14 @@ import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { PlatformError, randomIds, systemClock } from '@openeaap/kernel';
-import { chainRows, createHeadSigner, createToAuditRow, genesisHash } from '@openeaap/audit';
+import type { SignedHead } from '@openeaap/audit';
+import { chainRows, createHeadSigner, createToAuditRow, genesisHash, signHead } from '@openeaap/audit';
 import { createReadKnowledge, createRetrieve, ingestFolder } from '@openeaap/dikf';
 import { startFeedbackCollector } from '@openeaap/mtfs';
 import { createGateway, describeInactiveSettings, parseGatewayConfig, withOpenAiEnvironment } from '@openeaap/msig';
 import type { Gateway } from '@openeaap/msig';
 import { createNativeRuntime } from '@openeaap/native-runtime';
-import type { DriveDeps } from '@openeaap/orchestrator';
+import type { DriveDeps, RunStore } from '@openeaap/orchestrator';
 import { startNode } from '@openeaap/orchestrator';
 import type { Plugin, Registry } from '@openeaap/registry';
 import { createRegistry } from '@openeaap/registry';
@@ -23,12 +24,14 @@ import {
   createKnowledgeStore,
   ensureAuditPartitions,
   forgetExpiredCounters,
+  listUnsealedTails,
   listWaitingFeedback,
   readEvents,
   readPolicy,
   saveAuditHead,
   savePolicy,
   stopAllNodes,
+  stopNode,
 } from '@openeaap/store';
 import { TENANT, putUsers } from './access.ts';
 import type { ServerConfig } from './config.ts';
@@ -45,7 +48,7 @@ import type { PolicyKeeper } from './policy-keeper.ts';
 import type { PlatformContext } from './platform/context.ts';
 import { readYaml } from './read-yaml.ts';
 import { createRunStore } from './run-store.ts';
-import { ensureAuditKey, ensureMaskingKey } from './state-folder.ts';
+import { ensureAuditKey, ensureMaskingKey, keepHead, readHeads } from './state-folder.ts';
 import type { Tracing } from './telemetry.ts';
 import { parseTriggers } from './triggers.ts';
 
@@ -69,6 +72,8 @@ export interface WireOptions {
 }
 
 const HOUSEKEEPING_MS = 3_600_000;
+/** Far longer than a node may be silent and still live. */
+const DEAD_WRITER_MS = 60_000;
 
 /** The one place that knows every room: builds the parts in the order in which they need each other. */
 export async function wire(options: WireOptions): Promise<Wired> {
@@ -77,8 +82,14 @@ export async function wire(options: WireOptions): Promise<Wired> {
   const clock = systemClock;
   const ids = randomIds;
   const nodeId = ids.newId();
-  if (database.kind === 'embedded') await stopAllNodes(pool);
   await ensureAuditPartitions(pool);
+  const auditKey = await loadAuditKey(config);
+  const keepSigned = async (head: SignedHead): Promise<void> => {
+    await saveAuditHead(pool, head);
+    await keepHead(config.dataDir, head);
+  };
+  await sealDeadChains(database, auditKey, keepSigned);
+  if (database.kind === 'embedded') await stopAllNodes(pool);
   await putUsers(pool, parseDirectory(await readYaml(path.join(config.configDir, 'directory.yaml')), 'directory.yaml', TENANT));
   const triggers = parseTriggers(await readYaml(path.join(config.configDir, 'triggers.yaml')), 'triggers.yaml');
 
@@ -98,8 +109,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     clock,
     onRetry: (error) => log.warn({ code: error.code }, 'the database is away; commits wait'),
   });
-  const auditKey = await loadAuditKey(config);
-  const signer = createHeadSigner({ key: auditKey, head: lane.head, keep: (head) => saveAuditHead(pool, head), clock, onError: (err) => log.warn({ err }, 'an audit head could not be signed') });
+  const signer = createHeadSigner({ key: auditKey, head: lane.head, keep: keepSigned, clock, onError: (err) => log.warn({ err }, 'an audit head could not be signed') });
 
   const metrics: Metrics = createMetrics({ runsInHand: () => node.runsInHand(), streamReaders: () => hub.readers() });
   const gateway = await openGateway(config, metrics, log);
@@ -110,7 +120,14 @@ export async function wire(options: WireOptions): Promise<Wired> {
   for (const folder of options.knowledge) await loadKnowledge(folder, knowledgeStore, log);
 
   const hub: EventHub = createEventHub({ readEvents: (from) => readEvents(pool, from), sleep: clock.sleep });
-  const store = createRunStore(pool, lane);
+  const store: RunStore = {
+    ...createRunStore(pool, lane),
+    // Whoever signs off has signed its last row: what comes after it is forged.
+    stopNode: async (id) => {
+      await signer.signNow();
+      await stopNode(pool, id);
+    },
+  };
   const deps = createDriveDeps({ store, policy, registry, gateway, sessions, hub, metrics, tracing, log });
   const node = await startNode(deps, { nodeId, host: hostname(), pid: process.pid, version: options.version });
   const collector = startFeedbackCollector({
@@ -134,6 +151,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     collector,
     signer,
     auditKey,
+    keptHeads: () => readHeads(config.dataDir),
     metrics,
     triggers,
     clock,
@@ -150,11 +168,16 @@ export async function wire(options: WireOptions): Promise<Wired> {
       await node.stop(drainMs);
       await collector.close();
       await lane.close();
-      await signer.signNow().catch((err: unknown) => log.warn({ err }, 'the last audit head could not be signed'));
       await signer.close();
       await gateway.close();
     },
   };
+}
+
+/** Signs what writers left unsigned that died: an embedded store's owner knows that all others are dead. */
+async function sealDeadChains(database: Database, key: PlatformContext['auditKey'], keep: (head: SignedHead) => Promise<void>): Promise<void> {
+  const tails = await listUnsealedTails(database.pool, database.kind === 'embedded' ? 0 : DEAD_WRITER_MS);
+  for (const tail of tails) await keep(signHead(tail, systemClock.now(), key));
 }
 
 async function loadAuditKey(config: ServerConfig): Promise<PlatformContext['auditKey']> {
@@ -237,7 +260,7 @@ function createDriveDeps(parts: DriveParts): DriveDeps {
     text: { mask: policy.mask, looksLikeInjection: policy.looksLikeInjection },
     watch: { committed: (runId) => hub.committed(runId), delta: (delta) => hub.delta(delta) },
     observe: parts.metrics.observe,
-    endRootSpan: parts.tracing.endRootSpan,
+    endRootSpan: (root) => parts.tracing.endRootSpan({ ...root, userId: policy.auditMasker().maskText(root.userId) }),
     clock: systemClock,
     ids: randomIds,
     log: {

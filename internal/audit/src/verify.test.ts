@@ -5,6 +5,7 @@ import { createMasker } from '@openeaap/security';
 import { describe, expect, test } from 'vitest';
 import type { ChainedAuditRow } from './chain.ts';
 import { chainRows, genesisHash } from './chain.ts';
+import type { SignedHead } from './heads.ts';
 import { signHead } from './heads.ts';
 import { createToAuditRow } from './to-audit-row.ts';
 import type { VerifiableRow } from './verify.ts';
@@ -45,14 +46,16 @@ async function* stored(rows: readonly ChainedAuditRow[]): AsyncGenerator<Verifia
 
 const headOf = (row: ChainedAuditRow, key = privateKey) => signHead({ chainId: row.chain_id, seq: row.chain_seq, hash: row.row_hash }, new Date(), key);
 const at = <T>(list: readonly T[], index: number): T => list.at(index) as T;
-const kinds = async (rows: readonly ChainedAuditRow[], heads = [headOf(at(makeChainOnce, -1))]) => (await verifyAudit(stored(rows), heads, trusted)).problems.map((problem) => [problem.kind, problem.chainSeq]);
+const trust = (heads: readonly SignedHead[], liveChains: readonly string[] = [], unsignedBefore = '2000-01-01T00:00:00Z') => ({ heads, key: trusted, liveChains: new Set(liveChains), unsignedBefore });
+const verify = (rows: readonly ChainedAuditRow[], given = trust([headOf(at(makeChainOnce, -1))])) => verifyAudit(stored(rows), given);
+const kinds = async (rows: readonly ChainedAuditRow[], given?: ReturnType<typeof trust>) => (await verify(rows, given)).problems.map((problem) => [problem.kind, problem.chainSeq]);
 
 const makeChainOnce = makeChain(6);
 
 describe('verifyAudit', () => {
   test('an untouched chain is whole, however many chains there are', async () => {
     const other = makeChain(3, randomIds.newId());
-    const report = await verifyAudit(stored([...makeChainOnce, ...other]), [headOf(at(makeChainOnce, 3)), headOf(at(makeChainOnce, -1)), headOf(at(other, -1))], trusted);
+    const report = await verify([...makeChainOnce, ...other], trust([headOf(at(makeChainOnce, 3)), headOf(at(makeChainOnce, -1)), headOf(at(other, -1))]));
     expect(report).toEqual({ ok: true, chains: 2, rows: 9, problems: [] });
   });
 
@@ -84,10 +87,29 @@ describe('verifyAudit', () => {
     expect(await kinds(makeChain(6))).toEqual([['changed', 6]]);
   });
 
+  test('a row that was added behind the last signed one is found, and a whole forged chain', async () => {
+    const [added] = chainRows({ chainId: CHAIN, seq: 6, hash: at(makeChainOnce, -1).row_hash }, [toAuditRow(fact(99))]);
+    expect(await kinds([...makeChainOnce, ...(added === undefined ? [] : [added])])).toEqual([['inserted', 7]]);
+    const forged = makeChain(2, randomIds.newId());
+    expect(await kinds([...makeChainOnce, ...forged])).toEqual([
+      ['inserted', 1],
+      ['inserted', 2],
+    ]);
+  });
+
+  test('the newest rows of a writer that lives may wait for their signature, for a while', async () => {
+    const heads = [headOf(at(makeChainOnce, 3))];
+    expect(await kinds(makeChainOnce, trust(heads, [CHAIN]))).toEqual([]);
+    expect(await kinds(makeChainOnce, trust(heads, [CHAIN], '2999-01-01T00:00:00Z'))).toEqual([
+      ['inserted', 5],
+      ['inserted', 6],
+    ]);
+  });
+
   test('a head that another key signed, or that was changed, proves nothing', async () => {
     const stranger = headOf(at(makeChainOnce, -1), generateKeyPairSync('ed25519').privateKey);
     const changed = { ...headOf(at(makeChainOnce, -1)), seq: 5 };
-    expect(await kinds(makeChainOnce, [stranger, changed])).toEqual([
+    expect(await kinds(makeChainOnce, trust([stranger, changed, headOf(at(makeChainOnce, -1))]))).toEqual([
       ['bad_signature', 6],
       ['bad_signature', 5],
     ]);

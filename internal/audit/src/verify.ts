@@ -25,15 +25,25 @@ export type VerifiableRow = HashedColumns & { readonly row_hash: string };
 
 const PROBLEM_LIMIT = 1_000;
 
+export interface TrustedAudit {
+  readonly heads: readonly SignedHead[];
+  /** SPKI PEM of the key of this installation. */
+  readonly key: string;
+  /** Chains whose writer lives: their newest rows may wait for a signature until `unsignedBefore`. */
+  readonly liveChains: ReadonlySet<string>;
+  /** RFC 3339: an unsigned row of a live chain that is older than this is one that its writer did not write. */
+  readonly unsignedBefore: string;
+}
+
 /**
  * Walks every chain and says what is wrong with it: a changed row has another hash than it says; a
  * removed one leaves a gap; an inserted one does not fit its neighbours; a cut tail is behind what
- * was signed. `rows` must come in the order of (chain_id, chain_seq). Heads signed by another key
- * than `trustedKey` prove nothing: whoever could change rows could sign them too.
+ * was signed; a forged one with right hashes is beyond it. `rows` must come in the order of (chain_id, chain_seq). Heads signed by another key
+ * prove nothing: whoever could change rows could sign them too.
  */
-export async function verifyAudit(rows: AsyncIterable<VerifiableRow>, heads: readonly SignedHead[], trustedKey: string): Promise<AuditReport> {
+export async function verifyAudit(rows: AsyncIterable<VerifiableRow>, trusted: TrustedAudit): Promise<AuditReport> {
   const problems: AuditProblem[] = [];
-  const signed = groupHeads(heads, trustedKey, problems);
+  const signed = groupHeads(trusted.heads, trusted.key, problems);
   const seen = new Set<string>();
   let count = 0;
   let tail: Tail | null = null;
@@ -45,6 +55,7 @@ export async function verifyAudit(rows: AsyncIterable<VerifiableRow>, heads: rea
       seen.add(row.chain_id);
     }
     checkRow(row, tail, problems);
+    if (row.chain_seq > (signed.get(row.chain_id)?.newest ?? 0) && !mayBeUnsigned(row, trusted)) problems.push(forged(row));
     checkHead(row, signed, problems);
     tail = { chainId: row.chain_id, seq: row.chain_seq, hash: row.row_hash };
   }
@@ -54,6 +65,16 @@ export async function verifyAudit(rows: AsyncIterable<VerifiableRow>, heads: rea
   }
   return { ok: problems.length === 0, chains: seen.size, rows: count, problems: problems.slice(0, PROBLEM_LIMIT) };
 }
+
+const mayBeUnsigned = (row: VerifiableRow, trusted: TrustedAudit): boolean => trusted.liveChains.has(row.chain_id) && row.created_at >= trusted.unsignedBefore;
+
+const forged = (row: VerifiableRow): AuditProblem => ({
+  kind: 'inserted',
+  chainId: row.chain_id,
+  chainSeq: row.chain_seq,
+  rowId: row.id,
+  detail: 'The row comes after the last one that its writer signed.',
+});
 
 interface Tail {
   readonly chainId: string;

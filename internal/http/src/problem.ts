@@ -102,7 +102,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
 export function sendRefusal(refusal: Refusal, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { error, status, headers } = refusal;
   if (status >= 500) request.log.error({ err: error, code: error.code }, 'request failed');
-  else request.log.info({ code: error.code, detail: error.message }, 'request refused');
+  // Not the message: it repeats what the caller sent, which may be personal.
+  else request.log.info({ code: error.code, method: request.method, route: request.routeOptions.url }, 'request refused');
   const body = JSON.stringify(toProblem(refusal, { path: pathOf(request), traceId: request.id }));
   return reply.code(status).headers(headers).type('application/problem+json').send(body);
 }

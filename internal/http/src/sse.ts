@@ -32,8 +32,10 @@ export interface Sse {
 /** Server-Sent Events over the raw socket; one per app, because it owns the open streams. */
 export function createSse(limits: SseLimits): Sse {
   const openStreams = new Set<AbortController>();
+  let closing = false;
   return {
     async send(reply, open) {
+      if (closing) throw new PlatformError('unavailable', 'This node is stopping. Connect again.');
       if (openStreams.size >= limits.streams) throw new PlatformError('unavailable', `This node already serves ${limits.streams} event streams.`);
       const controller = new AbortController();
       const abort = (): void => controller.abort();
@@ -53,6 +55,7 @@ export function createSse(limits: SseLimits): Sse {
       }
     },
     close() {
+      closing = true;
       for (const controller of openStreams) controller.abort();
     },
   };
@@ -75,7 +78,8 @@ interface PumpContext {
 async function pump(reply: FastifyReply, items: AsyncIterable<StreamItem>, context: PumpContext): Promise<void> {
   const { raw } = reply;
   const { limits, signal } = context;
-  reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+  // `close`: a stopping server waits for idle keep-alive connections, and a stream leaves none worth keeping.
+  reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no', connection: 'close' });
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
   raw.writeHead(200);
   raw.write(`retry: ${RECONNECT_MS}\n\n`);

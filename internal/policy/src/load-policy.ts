@@ -21,7 +21,7 @@ export async function readPolicyFiles(dir: string): Promise<readonly PolicyFile[
     return await Promise.all(names.slice(0, POLICY_LIMITS.files + 1).map((name) => readPolicyFile(dir, name)));
   } catch (thrown) {
     if (thrown instanceof PlatformError) throw thrown;
-    throw new PlatformError('policy_invalid', 'No policy loaded: the policy folder cannot be read. Check that it exists and is readable.', { cause: thrown });
+    throw new PlatformError('policy_invalid', `No policy loaded: the policy folder "${dir}" cannot be read. Check that it exists and is readable.`, { cause: thrown });
   }
 }
 

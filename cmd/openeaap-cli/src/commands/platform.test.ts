@@ -81,7 +81,7 @@ test('policy reload of a broken file fails and shows where', async () => {
 test('audit verify: exit code 8 and each problem when the record is broken', async () => {
   const problem = { kind: 'changed', chain_id: 'n1', chain_seq: 7, row_id: ID, detail: 'row hash differs' };
   const to = await serve((_, response, index) => sendJson(response, 200, [{ ok: true, chains: 2, rows: 9, problems: [] }, { ok: false, chains: 2, rows: 9, problems: [problem] }, {}][Math.min(index, 2)]));
-  expect(await runInProcess(['audit', 'verify', ...to])).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('9 rows in 2 chains') });
+  expect(await runInProcess(['audit', 'verify', ...to])).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('9 rows in 2 chain(s)') });
   const broken = await runInProcess(['audit', 'verify', ...to]);
   expect(broken).toMatchObject({ exitCode: 8, stdout: expect.stringContaining(`changed: chain n1, row 7 (${ID}): row hash differs`) });
   expect((await runInProcess(['audit', 'verify', '--json', ...to])).exitCode).toBe(8);

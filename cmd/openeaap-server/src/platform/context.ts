@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { AuditFact, Clock, Ids, RunStatus } from '@openeaap/kernel';
-import type { HeadSigner } from '@openeaap/audit';
+import type { HeadSigner, SignedHead } from '@openeaap/audit';
 import type { ReadKnowledge, createRetrieve } from '@openeaap/dikf';
 import type { FeedbackCollector } from '@openeaap/mtfs';
 import type { Gateway } from '@openeaap/msig';
@@ -28,6 +28,8 @@ export interface PlatformContext {
   readonly collector: FeedbackCollector;
   readonly signer: HeadSigner;
   readonly auditKey: KeyObject;
+  /** Signed heads that are kept outside of the database. */
+  readonly keptHeads: () => Promise<readonly SignedHead[]>;
   readonly metrics: Metrics;
   readonly triggers: ReadonlyMap<string, Trigger>;
   readonly clock: Clock;

@@ -6,9 +6,12 @@ import type { AuditEntry, Caller, PlatformPort, PolicyTestRequest } from '@opene
 import { actsForOthers } from '@openeaap/http';
 import { decide } from '@openeaap/policy';
 import type { StoredAuditRow } from '@openeaap/store';
-import { findAgent, findUser, listAudit, listAuditHeads, walkAudit } from '@openeaap/store';
+import { findAgent, findUser, listAudit, listAuditHeads, listLiveNodes, walkAudit } from '@openeaap/store';
 import type { PlatformContext } from './context.ts';
 import { ownRun, toAgentReference } from './runs.ts';
+
+/** A writer that lives signs every few seconds; more than this it is never late. */
+const SIGN_WITHIN_MS = 60_000;
 
 type GovernancePort = Pick<PlatformPort, 'getPolicies' | 'testPolicy' | 'reloadPolicies' | 'queryAudit' | 'verifyAudit' | 'exportAudit'>;
 
@@ -55,7 +58,9 @@ export function createGovernancePort(context: PlatformContext): GovernancePort {
     verifyAudit: async () => {
       await context.signer.signNow();
       const trusted = createPublicKey(context.auditKey).export({ type: 'spki', format: 'pem' }).toString();
-      return verifyAudit(walkAudit(pool, {}), await listAuditHeads(pool), trusted);
+      const [stored, kept, live] = await Promise.all([listAuditHeads(pool), context.keptHeads(), listLiveNodes(pool)]);
+      const unsignedBefore = new Date(context.clock.now().getTime() - SIGN_WITHIN_MS).toISOString();
+      return verifyAudit(walkAudit(pool, {}), { heads: [...stored, ...kept], key: trusted, liveChains: new Set(live), unsignedBefore });
     },
     exportAudit: (caller, range, signal) => exportAudit(context, caller, range, signal),
   };
