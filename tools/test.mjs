@@ -10,6 +10,8 @@ import { runChecks } from './check.mjs';
 
 const only = process.argv.slice(2).find((arg) => !arg.startsWith('-'));
 const inCi = process.env.CI === 'true';
+/** Colours are for a terminal; in a log they only hide the words. */
+const plain = process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: '0' };
 
 ensureReady();
 const suites = [];
@@ -46,7 +48,7 @@ function vitestSuite(name, project, env = {}) {
   const outputFile = path.join(folder, 'result.json');
   const started = Date.now();
   const args = ['run', '--project', project, '--reporter=dot', '--reporter=json', `--outputFile.json=${outputFile}`];
-  const { status } = spawnSync(path.join(root, 'node_modules/.bin/vitest'), args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } });
+  const { status } = spawnSync(path.join(root, 'node_modules/.bin/vitest'), args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...plain, ...env } });
   const counts = readCounts(outputFile);
   rmSync(folder, { recursive: true, force: true });
   // A run that broke off, or a file that did not load, is a failure even if no single test is.

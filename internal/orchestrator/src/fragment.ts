@@ -1,15 +1,7 @@
-import type { AuditFact, NewApproval, NewRunEvent, QuotaSettlement, Step, UsageEntry } from '@openeaap/kernel';
+import type { RunCommit, Step } from '@openeaap/kernel';
 
 /** Part of a commit. What was done and what comes next are made apart and written together (R3). */
-export interface Fragment {
-  readonly steps: readonly Step[];
-  readonly events: readonly NewRunEvent[];
-  readonly audit: readonly AuditFact[];
-  readonly openApprovals: readonly NewApproval[];
-  readonly expireApprovals: readonly string[];
-  readonly usage: readonly UsageEntry[];
-  readonly settlements: readonly QuotaSettlement[];
-}
+export type Fragment = Pick<RunCommit, 'steps' | 'events' | 'audit' | 'openApprovals' | 'expireApprovals' | 'usage' | 'settlements'>;
 
 export const EMPTY: Fragment = { steps: [], events: [], audit: [], openApprovals: [], expireApprovals: [], usage: [], settlements: [] };
 

@@ -22,7 +22,8 @@ export function createApprovalPort(context: PlatformContext): Pick<PlatformPort,
     getApproval: (caller, approvalId) => visibleApproval(context, caller, approvalId),
     decideApproval: async (caller, approvalId, request) => {
       await visibleApproval(context, caller, approvalId);
-      const decided = await decideApproval({ ...request, tenantId: caller.principal.tenantId, approvalId, decider: caller.principal }, context.deps);
+      const comment = request.comment === null ? null : context.policy.maskText(request.comment);
+      const decided = await decideApproval({ ...request, comment, tenantId: caller.principal.tenantId, approvalId, decider: caller.principal }, context.deps);
       context.hub.committed(decided.runId);
       context.node.wake();
       return decided;

@@ -60,7 +60,7 @@ export function createRunPort(context: PlatformContext): RunPort {
     cancelRun: async (caller, runId, reason) => {
       const before = await ownRun(context, caller, runId);
       const { tenantId, userId } = caller.principal;
-      await cancelRun({ tenantId, runId, by: userId, reason }, context.deps);
+      await cancelRun({ tenantId, runId, by: userId, reason: reason === null ? null : context.policy.maskText(reason) }, context.deps);
       if (!context.node.interrupt(runId)) context.node.wake();
       return { run: toDetail(await ownRun(context, caller, runId)), changed: before.run.status !== 'cancelled' };
     },
