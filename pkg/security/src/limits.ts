@@ -4,6 +4,9 @@ export const SECURITY_LIMITS = {
   maskTextChars: 1_048_576,
   /** Values (keys not counted) of one JSON document given to the masker. */
   maskJsonNodes: 200_000,
+  /** Longest text that a masker remembers to be clean, and how many of them. */
+  cleanTextChars: 80,
+  cleanTexts: 2_048,
   /** Nesting of a JSON document given to the masker. */
   maskJsonDepth: 64,
   policyRules: 1_000,

@@ -59,9 +59,18 @@ export function createMasker(options: MaskerOptions): Masker {
   const policyRules = options.policyRules.map(compileRule);
   const builtinRules = options.builtin ? BUILTIN_RULES : [];
 
+  // Names of tools, rules and agents come again with every audit row. Only texts in which nothing was found are kept.
+  const clean = new Set<string>();
+
   const maskText = (raw: string): string => {
+    if (clean.has(raw)) return raw;
     const text = cut(toStorable(raw));
-    return replaceSpans(text, [...policySpans(text, policyRules, hash), ...builtinSpans(text, builtinRules, hash)]);
+    const masked = replaceSpans(text, [...policySpans(text, policyRules, hash), ...builtinSpans(text, builtinRules, hash)]);
+    if (masked === raw && raw.length <= SECURITY_LIMITS.cleanTextChars) {
+      if (clean.size >= SECURITY_LIMITS.cleanTexts) clean.clear();
+      clean.add(raw);
+    }
+    return masked;
   };
   const maskJson = (value: JsonValue): JsonValue => walk(value, { maskText, keyed: options.builtin, nodes: 0 }, 0);
   return {
