@@ -91,7 +91,7 @@ async function createWorld(pool, stepsPerRun) {
   const node = await startNode(deps, { nodeId: randomIds.newId(), host: 'bench', pid: process.pid, version: '0' });
 
   const runOne = async () => {
-    const { runId } = await acceptRun({ agent: { id: agent.id }, principal: PRINCIPAL, input: 'bench', idempotencyKey: null, source: 'bench', traceId: null }, deps);
+    const { runId } = await acceptRun({ agent: { id: agent.id }, principal: PRINCIPAL, input: 'bench', idempotencyKey: null, source: 'bench', identity: null, traceId: null }, deps);
     const done = new Promise((resolve) => ended.set(runId, resolve));
     node.wake();
     await done;

@@ -172,6 +172,30 @@ describe('R3: one transition, one transaction', () => {
     expect(await world.verify()).toMatchObject({ ok: true, rows: 2, chains: 1 });
   });
 
+  test('R3: what is audited and its audit row are written both or neither', async () => {
+    const run = first(await claimed());
+    const count = (): Promise<number> => world.count(`SELECT count(*) AS n FROM users WHERE user_id = 'new'`);
+    const put = (db: sql.Queryable): Promise<void> => sql.putUser(db, { tenantId: 'acme', userId: 'new', groups: [], clearance: 1 });
+    expect(await world.lane.withAudit([fact(run.run.id)], (db) => put(db).then(() => null))).toBeNull();
+    await expect(world.lane.withAudit([fact(run.run.id)], (db) => put(db).then(() => Promise.reject(new Error('no'))))).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await count()).toBe(0);
+    await world.lane.withAudit([fact(run.run.id)], (db, rows) => put(db).then(() => sql.appendAudit(db, rows)));
+    expect(await count()).toBe(1);
+    expect(await world.verify()).toMatchObject({ ok: true, rows: 1 });
+  });
+
+  test('R3: an audited transaction whose connection is lost leaves nothing, and the next row is not its twin', async () => {
+    const run = first(await claimed());
+    const lost = world.lane.withAudit([fact(run.run.id)], async (db, rows) => {
+      await sql.appendAudit(db, rows);
+      await world.cutConnections();
+      return true;
+    });
+    await expect(lost).rejects.toMatchObject({ code: 'unavailable' });
+    await world.lane.withAudit([fact(run.run.id, 2)], sql.appendAudit);
+    expect(await world.verify()).toMatchObject({ ok: true, rows: 1, chains: 1 });
+  });
+
   test('a lane that is given an old chain continues it', async () => {
     const run = first(await claimed());
     await world.store.commitRun(commitOf(run));

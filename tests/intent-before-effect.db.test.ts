@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ActStep, ApprovalVerdict, RunCommit } from '@openeaap/kernel';
 import { LIMITS, PlatformError } from '@openeaap/kernel';
 import type { RunStore } from '@openeaap/orchestrator';
-import { allow } from './harness/scripted-policy.ts';
+import { allow, deny, gateTools } from './harness/scripted-policy.ts';
 import type { TestNode, World } from './harness/world.ts';
-import { answer, call, calls, createWorld, script } from './harness/world.ts';
+import { ALICE, answer, call, calls, createWorld, script } from './harness/world.ts';
 
 const ip = { ip: '10.0.0.7' };
 let world: World;
@@ -96,6 +96,23 @@ describe('R4: intent before effect', () => {
     expect(await actOf(runId)).toMatchObject(act);
     expect((await actOf(runId)).finishedAt).not.toBeNull();
     expect(await world.run(runId)).toMatchObject({ status: 'completed' });
+  });
+
+  test('R4: a retry is put to the policy once more, and the requester may not order it where he may not approve', async () => {
+    world.policy.decide = gateTools(['block_ip'], { approvers: ['*'], forbidRequester: true });
+    world.think = script(calls(call('block_ip', ip)), answer('finished'));
+    const runId = await world.accept();
+    await (await world.node()).work();
+    await world.decide((await world.approvals(runId))[0]?.id ?? '', 'approve');
+    await dieAtCommit(runId, 2, 'before');
+    await (await world.node()).work();
+    const question = (await world.approvals(runId)).find((approval) => approval.kind === 'uncertain');
+    await expect(world.decide(question?.id ?? '', 'retry', { by: ALICE })).rejects.toMatchObject({ code: 'permission_denied' });
+    await world.decide(question?.id ?? '', 'retry');
+    world.policy.decide = (request) => (request.kind === 'act' ? deny('change-freeze') : allow());
+    await (await world.node()).work();
+    expect(world.tools.callsOf('block_ip')).toHaveLength(1);
+    expect(await actOf(runId)).toMatchObject({ status: 'denied', error: { code: 'policy_denied' } });
   });
 
   test('R4: a question about an outcome that nobody answers expires, the call is not repeated and stays uncertain', async () => {

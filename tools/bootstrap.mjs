@@ -24,7 +24,7 @@ export function ensureInstalled() {
   const wanted = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
   if (readStamp('installed') === wanted) return;
   console.error('Installing packages (only when the lock file has changed)...');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'The packages could not be installed. Is the npm registry reachable?');
+  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], 'The packages could not be installed. Is the npm registry reachable?');
   writeStamp('installed', wanted);
 }
 

@@ -3,14 +3,16 @@
 //   -- --fresh   wipe ./.openeaap first
 //   everything else goes to the server (see: npm run serve -- --help)
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { ensureReady, root } from './bootstrap.mjs';
 import { runServer } from './run-server.mjs';
 import { wipeState } from './wipe-state.mjs';
 
 const args = process.argv.slice(2);
 const own = args.filter((arg) => arg !== '--fresh');
-const at = own.indexOf('--data-dir');
-const dataDir = path.resolve(root, at >= 0 ? (own[at + 1] ?? '.openeaap') : (process.env.OPENEAAP_DATA_DIR ?? '.openeaap'));
+// As the server reads it, so that the folder that is wiped is the folder that is used.
+const { values } = parseArgs({ args: own, options: { 'data-dir': { type: 'string' } }, strict: false });
+const dataDir = path.resolve(root, values['data-dir'] || process.env.OPENEAAP_DATA_DIR || '.openeaap');
 
 ensureReady();
 if (args.includes('--fresh')) await wipeState(dataDir);

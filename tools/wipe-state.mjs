@@ -1,59 +1,36 @@
-// Deletes the state folder, after stopping an embedded database that may have outlived its platform.
+// Deletes the state folder. The lock of the embedded database says whether a platform owns it: it is taken first.
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { removeFolder } from './bootstrap.mjs';
 
-const STOP_TRIES = 100;
-const STOP_WAIT_MS = 100;
-
+/** Ends the program when a platform owns the folder, or when it is no state folder. Needs the built store. */
 export async function wipeState(dataDir) {
   if (!existsSync(dataDir)) return;
-  if (!existsSync(path.join(dataDir, 'connection.json')) && !existsSync(path.join(dataDir, 'postgres'))) {
-    console.error(`${dataDir} does not look like a state folder of OpenEAAP; it is left alone.`);
-    process.exit(1);
-  }
-  if (await isServed(dataDir)) {
-    console.error(`A platform is running on ${dataDir}. Stop it (Ctrl-C) before --fresh.`);
-    process.exit(1);
-  }
-  await stopDatabase(path.join(realPathOf(path.join(dataDir, 'postgres')) ?? dataDir, 'data'));
-  // Root's database may lie elsewhere, behind a link.
+  if (!['connection.json', 'postgres', 'audit-signing.pem'].some((name) => existsSync(path.join(dataDir, name)))) fail(`${dataDir} does not look like a state folder of OpenEAAP; it is left alone.`);
   const home = realPathOf(path.join(dataDir, 'postgres'));
+  if (home !== null && existsSync(path.join(home, 'data'))) await stopDatabase(dataDir, home);
   if (home !== null) removeFolder(home);
   removeFolder(dataDir);
 }
 
-function realPathOf(link) {
+/** Adopts a database that outlived its platform, or starts it, and stops it cleanly; a living owner makes this a conflict. */
+async function stopDatabase(dataDir, home) {
+  const { openEmbeddedServer } = await import('@openeaap/store');
   try {
-    return realpathSync(link);
-  } catch {
-    return null;
+    const server = await openEmbeddedServer({ dataDir });
+    await server.close();
+  } catch (error) {
+    if (error?.code === 'conflict' && error?.details?.pid !== undefined) fail(error.message);
+    // A database that cannot be opened (broken, of another version) may be deleted, unless its server lives.
+    if (isAlive(Number(readFirstLine(path.join(home, 'data', 'postmaster.pid'))))) fail(`The database of ${dataDir} is running and could not be stopped: ${error?.message ?? 'unknown error'}`);
   }
 }
 
-async function isServed(dataDir) {
-  try {
-    const { url } = JSON.parse(readFileSync(path.join(dataDir, 'connection.json'), 'utf8'));
-    const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) });
-    return response.ok;
-  } catch {
-    return false;
-  }
-}
-
-async function stopDatabase(cluster) {
-  const pid = Number(readFirstLine(path.join(cluster, 'postmaster.pid')));
-  if (!Number.isInteger(pid) || pid <= 1 || !isOurPostmaster(pid, cluster)) return;
-  process.kill(pid, 'SIGINT');
-  for (let tries = 0; tries < STOP_TRIES && isOurPostmaster(pid, cluster); tries += 1) await sleep(STOP_WAIT_MS);
-}
-
-/** The pid may belong to somebody else by now: it is ours only if its command line names the folder. */
-function isOurPostmaster(pid, cluster) {
+function isAlive(pid) {
+  if (!Number.isInteger(pid) || pid <= 1) return false;
   try {
     process.kill(pid, 0);
-    return process.platform !== 'linux' || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(path.resolve(cluster));
+    return true;
   } catch {
     return false;
   }
@@ -65,4 +42,18 @@ function readFirstLine(file) {
   } catch {
     return '';
   }
+}
+
+/** Root's database may lie elsewhere, behind a link. */
+function realPathOf(link) {
+  try {
+    return realpathSync(link);
+  } catch {
+    return null;
+  }
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
 }

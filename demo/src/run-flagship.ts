@@ -64,16 +64,17 @@ export async function runFlagship(options: FlagshipOptions): Promise<FlagshipRes
   return { runId, surprises, seconds: (options.clock() - startedAt) / 1_000 };
 }
 
-/** A second alert, whose block is left for the visitor to decide. Returns the run's id once it waits. */
-export async function leaveOneWaiting(options: Pick<FlagshipOptions, 'url' | 'siemKey' | 'operator' | 'simulators' | 'occurrence' | 'signal'>): Promise<string> {
+/** A second alert, whose block is left for the visitor to decide. A model may see no reason to block; then nothing waits. */
+export async function leaveOneWaiting(options: Pick<FlagshipOptions, 'url' | 'siemKey' | 'operator' | 'simulators' | 'occurrence' | 'signal'>): Promise<{ readonly runId: string; readonly isHeld: boolean }> {
   const runId = await pushAlert(options, 'alert-1002', options.occurrence);
   const waited = new AbortController();
   const signal = AbortSignal.any([options.signal, waited.signal, AbortSignal.timeout(RUN_LIMIT_MS)]);
   for await (const event of options.operator.events(runId, signal)) {
-    if (event.type === 'run_paused') break;
+    if (event.type !== 'run_paused') continue;
+    waited.abort();
+    return { runId, isHeld: true };
   }
-  waited.abort();
-  return runId;
+  return { runId, isHeld: false };
 }
 
 async function pushAlert(options: Pick<FlagshipOptions, 'simulators' | 'url' | 'siemKey' | 'occurrence'>, alert: string, occurrence: string): Promise<string> {

@@ -40,6 +40,11 @@ describe('the flagship job: from a SIEM alert to a blocked IP', () => {
     const again = await platform.api.post('/triggers/siem', alert('A-1', '45.61.1.1'));
     expect(again.status).toBe(200);
     expect(again.body).toMatchObject({ run_id: runId, deduplicated: true });
+    const redelivered = await platform.api.post('/triggers/siem', { ...alert('A-1', '45.61.1.1'), delivery: 2, last_seen: '2026-11-22T10:00:00Z' });
+    expect(redelivered.status, 'another delivery of the alert may carry a counter').toBe(200);
+    expect(redelivered.body).toMatchObject({ run_id: runId, deduplicated: true });
+    const squatted = await platform.api.post('/agents/security-triage/runs', { input: 'x', idempotency_key: 'trigger:siem:0' });
+    expect(squatted.status, 'the keys of triggers are theirs alone').toBe(400);
 
     const events: SseEvent[] = [];
     for await (const event of platform.api.stream(`/runs/${runId}/events`)) {

@@ -161,7 +161,7 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
     accept: async (input = 'the task', given = {}) =>
       (
         await acceptRun(
-          { agent: { name: given.agent ?? 'agent' }, principal: given.principal ?? ALICE, input, idempotencyKey: given.key ?? null, source: 'api', traceId: null },
+          { agent: { name: given.agent ?? 'agent' }, principal: given.principal ?? ALICE, input, idempotencyKey: given.key ?? null, source: 'api', identity: null, traceId: null },
           deps,
         )
       ).runId,

@@ -26,7 +26,7 @@ import type { Bind, Handler, Session } from './session.ts';
 const HELP = `
 Examples:
   openeaap dev                                         start the platform on this machine
-  openeaap run create soc-triage --input @alert.json --watch
+  openeaap run create security-triage --input @alert.json --watch
   openeaap approval list
   openeaap approval approve ID --comment "known bad"
   openeaap agent apply -f agent.yaml --publish

@@ -68,6 +68,7 @@ export function parseConfig(argv: readonly string[], cwd: string, variables: Rea
   const environment = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
   refuseSwitchedOffSafety(environment);
   const job = flags.job === true ? (flags.once === true ? 'once' : 'stay') : 'none';
+  refuseScriptedApproval(job, environment);
   const products = {
     threatIntelUrl: environment['THREAT_INTEL_URL'],
     cmdbUrl: environment['CMDB_URL'],
@@ -102,6 +103,14 @@ function parseFlags(argv: readonly string[]): ReturnType<typeof parseArgs<{ opti
   } catch (thrown) {
     throw new PlatformError('invalid_input', `${thrown instanceof Error ? thrown.message : 'A flag is wrong.'}\n\n${USAGE}`, { cause: thrown });
   }
+}
+
+/** The job's approver is a script: it must never stand before a firewall that is real. */
+function refuseScriptedApproval(job: ServerConfig['job'], environment: Readonly<Record<string, string | undefined>>): void {
+  if (job === 'none' || environment['FIREWALL_URL'] === undefined) return;
+  throw new PlatformError('invalid_input', 'FIREWALL_URL is set, and the flagship job approves its block by a script. Unset FIREWALL_URL for the job, or start the platform without it: npm run serve -- --demo', {
+    details: { field: 'FIREWALL_URL' },
+  });
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];

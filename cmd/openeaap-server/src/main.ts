@@ -63,7 +63,7 @@ async function runAsDemo(served: Served, config: ServerConfig, signal: AbortSign
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const colors = process.stdout.isTTY && config.environment['NO_COLOR'] === undefined;
   const stay = config.job === 'stay' && process.stdout.isTTY;
-  print(`OpenEAAP ${VERSION}   node ${process.versions.node}   store: ${served.store}   model: ${describeModel(served)}   [simulated: SIEM, ThreatIntel, CMDB, Firewall]`);
+  print(`OpenEAAP ${VERSION}   node ${process.versions.node}   store: ${served.store}   model: ${describeModel(served)}   [simulated: ${describeSimulated(config)}]`);
   print('');
   const result = await runJob(served, { print, colors, signal, stay });
   print('');
@@ -81,16 +81,23 @@ async function runAsDemo(served: Served, config: ServerConfig, signal: AbortSign
 }
 
 function printNext(served: Served, result: JobResult, config: ServerConfig, print: (line: string) => void): void {
-  const waiting = result.waitingRunId ?? '';
+  const waiting = result.waiting?.runId ?? result.runId;
   const isDefaultFolder = config.dataDir === path.resolve('.openeaap');
   const openeaap = `npx openeaap${isDefaultFolder ? '' : ` --data-dir ${config.dataDir}`}`;
   print('');
   print(`API       ${served.url}/api/v1        OpenAPI 3.1: ${served.url}/openapi.json        metrics: ${served.url}/metrics`);
-  print(`Waiting   run ${waiting} is held for YOUR approval: block 198.51.100.7 (brute force on bastion-01)`);
+  if (result.waiting?.isHeld === true) print(`Waiting   run ${waiting} is held for YOUR approval: block the source of "Brute force against bastion-01"`);
+  else print(`Second    run ${waiting} needed no approval; see what it did`);
   print(`Try       ${openeaap} approval list`);
   print(`          ${openeaap} approval approve <approval id>        (or: approval reject <approval id> --reason "...")`);
   print(`          ${openeaap} run watch ${waiting}`);
   print(`Ctrl-C stops; the state stays in ${isDefaultFolder ? './.openeaap' : config.dataDir} (npm start -- --fresh wipes it)`);
+}
+
+function describeSimulated(config: ServerConfig): string {
+  const { threatIntelUrl, cmdbUrl, firewallUrl } = config.products;
+  const products = [['ThreatIntel', threatIntelUrl], ['CMDB', cmdbUrl], ['Firewall', firewallUrl]] as const;
+  return ['SIEM', ...products.flatMap(([name, url]) => (url === undefined ? [name] : []))].join(', ');
 }
 
 function describeModel(served: Served): string {

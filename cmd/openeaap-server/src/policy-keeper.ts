@@ -12,14 +12,19 @@ export interface PolicyKeeper {
   readonly port: PolicyPort;
   readonly current: () => CompiledPolicy;
   readonly info: () => { readonly version: string; readonly loadedAt: Date; readonly files: readonly { readonly name: string; readonly sha256: string }[] };
-  /** Errors: policy_invalid; the old policy stays. */
-  readonly reload: () => Promise<{ readonly version: string; readonly changed: boolean }>;
+  /** `record` writes down the change before it holds. Errors: policy_invalid, or those of `record`; the old policy stays. */
+  readonly reload: (record: (result: PolicyReload) => Promise<void>) => Promise<PolicyReload>;
   /** The policy's own rules: for what is stored with a run. */
   readonly mask: (value: JsonValue) => JsonValue;
   readonly maskText: (text: string) => string;
   /** The policy's rules and every built-in recogniser: for the audit and the log. */
   readonly auditMasker: () => Masker;
   readonly looksLikeInjection: (text: string) => boolean;
+}
+
+export interface PolicyReload {
+  readonly version: string;
+  readonly changed: boolean;
 }
 
 export interface PolicyKeeperOptions {
@@ -45,7 +50,8 @@ export async function createPolicyKeeper(options: PolicyKeeperOptions): Promise<
         const held = holder.byVersion(version);
         if (held !== undefined) return toPinned(held);
         const stored = await options.read(tenantId, version);
-        return stored === null ? null : toPinned(compilePolicy(stored));
+        // One that cannot be compiled any more is as good as gone: what is asked of it is denied.
+        return stored === null ? null : toPinnedIfValid(stored);
       },
     },
     current: () => holder.current(),
@@ -54,17 +60,20 @@ export async function createPolicyKeeper(options: PolicyKeeperOptions): Promise<
       loadedAt,
       files: files.map((file) => ({ name: file.name, sha256: createHash('sha256').update(file.text).digest('hex') })),
     }),
-    reload: async () => {
+    reload: async (record) => {
       const before = holder.current().version;
       const next = await readPolicyFiles(options.dir);
       const compiled = compilePolicy(next);
+      // Everything that can fail comes before the old policy is given up.
+      const nextMaskers = createMaskers(compiled, options.hashKey);
+      const result = { version: compiled.version, changed: compiled.version !== before };
       await options.save(compiled.version, next);
-      const result = holder.replace(next);
-      if (!result.ok) throw result.error;
+      await record(result);
+      holder.replace(next);
       files = next;
       loadedAt = options.now();
-      maskers = createMaskers(holder.current(), options.hashKey);
-      return { version: result.version, changed: result.version !== before };
+      maskers = nextMaskers;
+      return result;
     },
     mask: (value) => maskers.stored.maskJson(value),
     maskText: (text) => maskers.stored.maskText(text),
@@ -81,8 +90,16 @@ function toPinned(policy: CompiledPolicy): PinnedPolicy {
   };
 }
 
+function toPinnedIfValid(files: readonly PolicyFile[]): PinnedPolicy | null {
+  try {
+    return toPinned(compilePolicy(files));
+  } catch {
+    return null;
+  }
+}
+
 function createMaskers(policy: CompiledPolicy, hashKey: string): { readonly stored: Masker; readonly audit: Masker } {
-  if (!policy.piiEnabled) throw new PlatformError('policy_invalid', 'pii_masking.enabled is false. Masking cannot be switched off; leave rules out instead.');
+  if (!policy.piiEnabled) throw new PlatformError('policy_invalid', 'There is no section pii_masking with enabled: true. Masking cannot be switched off; keep the section and leave rules out instead.');
   const options = { policyRules: policy.piiRules, hashKey };
   return { stored: createMasker({ ...options, builtin: false }), audit: createMasker({ ...options, builtin: true }) };
 }

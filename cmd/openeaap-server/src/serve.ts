@@ -173,13 +173,14 @@ export async function runJob(served: Served, options: { readonly print: (line: s
     signal: options.signal,
   };
   const result = await runFlagship(job);
-  const waitingRunId = options.stay ? await leaveOneWaiting(job) : null;
-  return { ...result, waitingRunId };
+  const waiting = options.stay ? await leaveOneWaiting(job) : null;
+  return { ...result, waiting };
 }
 
 export interface JobResult {
   readonly runId: string;
   readonly surprises: readonly string[];
   readonly seconds: number;
-  readonly waitingRunId: string | null;
+  /** The second run, and whether it waits for a person. */
+  readonly waiting: { readonly runId: string; readonly isHeld: boolean } | null;
 }

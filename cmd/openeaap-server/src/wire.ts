@@ -72,10 +72,11 @@ export interface WireOptions {
 }
 
 const HOUSEKEEPING_MS = 3_600_000;
-/** Far longer than a node may be silent and still live. */
-const DEAD_WRITER_MS = 60_000;
+/** Longer than a node may be silent and still own runs. What it left unsigned is signed well within the minute that verify waits for. */
+const DEAD_WRITER_MS = 15_000;
+const SEAL_MS = 20_000;
 
-/** The one place that knows every room: builds the parts in the order in which they need each other. */
+/** Builds the parts in the order in which they need each other. */
 export async function wire(options: WireOptions): Promise<Wired> {
   const { config, database, log, tracing } = options;
   const { pool } = database;
@@ -88,7 +89,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     await saveAuditHead(pool, head);
     await keepHead(config.dataDir, head);
   };
-  await sealDeadChains(database, auditKey, keepSigned);
+  await sealDeadChains(database, database.kind === 'embedded' ? 0 : DEAD_WRITER_MS, auditKey, keepSigned);
   if (database.kind === 'embedded') await stopAllNodes(pool);
   await putUsers(pool, parseDirectory(await readYaml(path.join(config.configDir, 'directory.yaml')), 'directory.yaml', TENANT));
   const triggers = parseTriggers(await readYaml(path.join(config.configDir, 'triggers.yaml')), 'triggers.yaml');
@@ -136,7 +137,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     clock,
     onError: (err) => log.warn({ err }, 'feedback could not be collected'),
   });
-  const housekeeping = startHousekeeping(database, log);
+  const housekeeping = startHousekeeping(database, log, () => sealDeadChains(database, DEAD_WRITER_MS, auditKey, keepSigned));
   const context: PlatformContext = {
     pool,
     lane,
@@ -175,8 +176,8 @@ export async function wire(options: WireOptions): Promise<Wired> {
 }
 
 /** Signs what writers left unsigned that died: an embedded store's owner knows that all others are dead. */
-async function sealDeadChains(database: Database, key: PlatformContext['auditKey'], keep: (head: SignedHead) => Promise<void>): Promise<void> {
-  const tails = await listUnsealedTails(database.pool, database.kind === 'embedded' ? 0 : DEAD_WRITER_MS);
+async function sealDeadChains(database: Database, deadAfterMs: number, key: PlatformContext['auditKey'], keep: (head: SignedHead) => Promise<void>): Promise<void> {
+  const tails = await listUnsealedTails(database.pool, deadAfterMs);
   for (const tail of tails) await keep(signHead(tail, systemClock.now(), key));
 }
 
@@ -271,11 +272,20 @@ function createDriveDeps(parts: DriveParts): DriveDeps {
   };
 }
 
-/** Makes the audit's next partitions and forgets counters that are over. */
-function startHousekeeping(database: Database, log: Logger): { readonly stop: () => void } {
+/** Makes the audit's next partitions, forgets counters that are over, and signs what dead writers left. */
+function startHousekeeping(database: Database, log: Logger, seal: () => Promise<void>): { readonly stop: () => void } {
+  const sealing = setInterval(() => {
+    seal().catch((err: unknown) => log.warn({ err }, 'the chains of dead nodes could not be signed; it will be tried again'));
+  }, SEAL_MS);
+  sealing.unref();
   const timer = setInterval(() => {
     Promise.all([ensureAuditPartitions(database.pool), forgetExpiredCounters(database.pool)]).catch((err: unknown) => log.warn({ err }, 'housekeeping failed; it will be tried again'));
   }, HOUSEKEEPING_MS);
   timer.unref();
-  return { stop: () => clearInterval(timer) };
+  return {
+    stop: () => {
+      clearInterval(timer);
+      clearInterval(sealing);
+    },
+  };
 }

@@ -42,7 +42,7 @@ export interface TrustedAudit {
  * prove nothing: whoever could change rows could sign them too.
  */
 export async function verifyAudit(rows: AsyncIterable<VerifiableRow>, trusted: TrustedAudit): Promise<AuditReport> {
-  const problems: AuditProblem[] = [];
+  const problems = new BoundedList<AuditProblem>(PROBLEM_LIMIT);
   const signed = groupHeads(trusted.heads, trusted.key, problems);
   const seen = new Set<string>();
   let count = 0;
@@ -63,7 +63,7 @@ export async function verifyAudit(rows: AsyncIterable<VerifiableRow>, trusted: T
   for (const [chainId, chain] of signed) {
     if (!seen.has(chainId)) problems.push({ kind: 'truncated', chainId, chainSeq: chain.newest, rowId: null, detail: `The whole chain is gone; ${chain.newest} rows were signed.` });
   }
-  return { ok: problems.length === 0, chains: seen.size, rows: count, problems: problems.slice(0, PROBLEM_LIMIT) };
+  return { ok: problems.items.length === 0, chains: seen.size, rows: count, problems: problems.items };
 }
 
 const mayBeUnsigned = (row: VerifiableRow, trusted: TrustedAudit): boolean => trusted.liveChains.has(row.chain_id) && row.created_at >= trusted.unsignedBefore;
@@ -76,6 +76,20 @@ const forged = (row: VerifiableRow): AuditProblem => ({
   detail: 'The row comes after the last one that its writer signed.',
 });
 
+/** With another signing key every row is a problem: the first ones say enough. */
+class BoundedList<T> {
+  readonly items: T[] = [];
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  push(item: T): void {
+    if (this.items.length < this.#limit) this.items.push(item);
+  }
+}
+
 interface Tail {
   readonly chainId: string;
   readonly seq: number;
@@ -87,7 +101,7 @@ interface SignedChain {
   newest: number;
 }
 
-function groupHeads(heads: readonly SignedHead[], trustedKey: string, problems: AuditProblem[]): Map<string, SignedChain> {
+function groupHeads(heads: readonly SignedHead[], trustedKey: string, problems: BoundedList<AuditProblem>): Map<string, SignedChain> {
   const chains = new Map<string, SignedChain>();
   for (const head of heads) {
     if (head.publicKey.trim() !== trustedKey.trim() || !isHeadGenuine(head)) {
@@ -102,7 +116,7 @@ function groupHeads(heads: readonly SignedHead[], trustedKey: string, problems: 
   return chains;
 }
 
-function checkRow(row: VerifiableRow, tail: Tail, problems: AuditProblem[]): void {
+function checkRow(row: VerifiableRow, tail: Tail, problems: BoundedList<AuditProblem>): void {
   const at = { chainId: row.chain_id, chainSeq: row.chain_seq, rowId: row.id };
   if (row.chain_seq === tail.seq) {
     problems.push({ ...at, kind: 'forked', detail: `There are two rows with number ${row.chain_seq}.` });
@@ -116,14 +130,14 @@ function checkRow(row: VerifiableRow, tail: Tail, problems: AuditProblem[]): voi
 }
 
 /** A rewritten chain is consistent in itself; only the signed heads show it. */
-function checkHead(row: VerifiableRow, signed: ReadonlyMap<string, SignedChain>, problems: AuditProblem[]): void {
+function checkHead(row: VerifiableRow, signed: ReadonlyMap<string, SignedChain>, problems: BoundedList<AuditProblem>): void {
   const head = signed.get(row.chain_id)?.bySeq.get(row.chain_seq);
   if (head !== undefined && head.hash !== row.row_hash) {
     problems.push({ kind: 'changed', chainId: row.chain_id, chainSeq: row.chain_seq, rowId: row.id, detail: 'The row is not the one that was signed: the chain was rewritten.' });
   }
 }
 
-function endChain(tail: Tail, signed: ReadonlyMap<string, SignedChain>, problems: AuditProblem[]): void {
+function endChain(tail: Tail, signed: ReadonlyMap<string, SignedChain>, problems: BoundedList<AuditProblem>): void {
   const newest = signed.get(tail.chainId)?.newest ?? 0;
   if (newest > tail.seq) {
     problems.push({ kind: 'truncated', chainId: tail.chainId, chainSeq: tail.seq, rowId: null, detail: `The chain ends at ${tail.seq}, but ${newest} rows were signed.` });

@@ -10,6 +10,8 @@ export interface RunRequest {
   readonly input: string | JsonObject;
   readonly idempotencyKey: string | null;
   readonly source: string;
+  /** What two requests with the same key must have in common to be one; null: everything that was sent. */
+  readonly identity: JsonValue;
   /** Continues the caller's trace; null: a new one. */
   readonly traceId: string | null;
 }
@@ -93,7 +95,8 @@ async function findRunnable(request: RunRequest, deps: Pick<DriveDeps, 'store'>)
 }
 
 function hashRequest(request: RunRequest): string {
-  const { agent, principal, input } = request;
+  const { agent, principal, input, identity } = request;
+  if (identity !== null) return hashJson(identity);
   const body: JsonValue = { agent: { id: agent.id ?? null, name: agent.name ?? null, version: agent.version ?? null }, user_id: principal.userId, input };
   return hashJson(body);
 }

@@ -6,6 +6,7 @@ import type { DriveDeps } from './deps.ts';
 import { thinkOutcome } from './facts.ts';
 import type { Fragment } from './fragment.ts';
 import { merge } from './fragment.ts';
+import { createDeltaMasker } from './mask-deltas.ts';
 import { maskText } from './mask-text.ts';
 import type { Action } from './plan.ts';
 import type { RunState } from './run-state.ts';
@@ -85,6 +86,7 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
   const maxTokens = tightest(agent.configuration.model.maxTokens, action.decision.constraints.maxTokens);
   const identity = { tenantId: run.tenantId, runId: run.id, stepId: action.stepId, agentId: agent.id, userId: run.principal.userId, traceId: run.traceId, maxTokens, timeoutMs };
   const stop = AbortSignal.any([signal, timeout]);
+  const deltas = createDeltaMasker((text) => maskText(deps.text, text), (text) => deps.watch.delta({ runId: run.id, stepNo: action.stepNo, text }));
   try {
     const response = await inSpan('Agent.Step', { 'agent.id': agent.id, 'agent.name': agent.name, 'gen_ai.agent.name': agent.name, 'run.step': action.stepNo }, () =>
       unlessAborted(stop, runtime.executeStep(
@@ -102,9 +104,10 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
           ephemeralCredentials: deps.meter.credentials(identity),
           constraints: { ...action.decision.constraints, maxTokens, dryRun: action.decision.constraints.dryRun || agent.configuration.dryRun },
         },
-        { signal: stop, onDelta: (text) => deps.watch.delta({ runId: run.id, stepNo: action.stepNo, text }) },
+        { signal: stop, onDelta: deltas.push },
       )),
     );
+    deltas.end();
     const mistake = findMistake(response.proposal);
     if (mistake !== null) return { kind: 'error', error: { code: 'model_invalid_output', message: mistake } };
     return { kind: 'ok', response, proposal: maskProposal(response.proposal, deps) };

@@ -76,7 +76,7 @@ async function lookAtGate(state: RunState, act: ActStep, deps: DriveDeps): Promi
     const message = `Rejected by ${approval.decidedBy ?? 'unknown'}: ${approval.comment ?? 'no reason given'}`;
     return settle(state, act, { status: 'rejected', error: { code: 'approval_rejected', message } }, deps);
   }
-  if (approval.status === 'approved') return grant(state, act, approval, deps);
+  if (approval.status === 'approved') return allowAgain(state, act, approval.editedArgs ?? approval.args, deps);
   // By the clock of the store alone, which also judges decisions: what it still calls pending can still be decided.
   if (approval.status === 'pending') return { kind: 'wait', reason: 'approval', until: approval.expiresAt };
   const message = 'The approval expired: nobody decided in time. The call was not made; it may be proposed again.';
@@ -84,15 +84,15 @@ async function lookAtGate(state: RunState, act: ActStep, deps: DriveDeps): Promi
   return { ...expired, fragment: merge(expireApproval(state, approval), expired.fragment) };
 }
 
-async function grant(state: RunState, act: ActStep, approval: Approval, deps: DriveDeps): Promise<Look> {
-  const args = approval.editedArgs ?? approval.args;
+/** A person has said that the call may be made (again): the PDP has the last word. */
+async function allowAgain(state: RunState, act: ActStep, args: JsonValue, deps: DriveDeps): Promise<Look> {
   const verdict = await decideAct(state, { no: act.no, tool: act.tool, args, granted: true }, deps);
   if (verdict === null || verdict.decision.effect === 'deny') {
     const refused = { ...act, args, decision: verdict?.decision ?? act.decision };
     if (verdict === null) return settle(state, refused, { status: 'denied', error: { code: 'policy_denied', message: `The tool "${act.tool}" is no longer there.` } }, deps);
     const error: StepError = { code: denialCode(verdict.decision), message: `Approved, but the policy now denies it: ${verdict.decision.reason}` };
     const denied = settle(state, refused, { status: 'denied', error }, deps);
-    return { ...denied, fragment: merge({ events: [verdict.event] }, denied.fragment) };
+    return { ...denied, fragment: merge({ events: [verdict.event], audit: [actIntent(state, denied.step)] }, denied.fragment) };
   }
   if (isDryRun(state, verdict.decision) && hasEffect(act.tool, deps.tools)) {
     const shown = toDryRun({ ...act, args }, deps.clock.now());
@@ -128,21 +128,19 @@ function lookAtUnknown(state: RunState, act: ActStep, deps: DriveDeps): Look {
   };
 }
 
-/** Whoever could open the gate may say what happened; without a gate any approver of the platform (`*`) may. */
+/** Whoever could open the gate, and nobody else, may say what happened; without a gate any approver of the platform (`*`) may. */
 function uncertainDemand(decision: Decision | null): Pick<NewApproval, 'approvers' | 'timeoutMs' | 'forbidRequester'> {
   return decision?.effect === 'require_approval'
-    ? { approvers: decision.approval.approvers, forbidRequester: false, timeoutMs: LIMITS.approvalTimeoutCeilingMs }
+    ? { approvers: decision.approval.approvers, forbidRequester: decision.approval.forbidRequester, timeoutMs: LIMITS.approvalTimeoutCeilingMs }
     : { approvers: ['*'], forbidRequester: false, timeoutMs: LIMITS.approvalTimeoutCeilingMs };
 }
 
-function lookAtResolution(state: RunState, act: ActStep, deps: DriveDeps): Look {
+async function lookAtResolution(state: RunState, act: ActStep, deps: DriveDeps): Promise<Look> {
   const approval = approvalOf(state, act);
   if (approval?.status === 'pending') return { kind: 'wait', reason: 'uncertain_outcome', until: approval.expiresAt };
   switch (approval?.verdict) {
-    case 'retry': {
-      const step: ActStep = { ...act, status: 'intended' };
-      return { kind: 'changed', step, fragment: merge({ steps: [step] }) };
-    }
+    case 'retry':
+      return allowAgain(state, act, act.args, deps);
     case 'mark_done':
       return settle(state, { ...act, result: { marked_done_by: approval.decidedBy, comment: approval.comment } }, { status: 'done', error: null, outcome: 'ok' }, deps);
     case 'fail': {

@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import type { AuditFact, Clock, CommitResult, RunCommit } from '@openeaap/kernel';
 import { PlatformError } from '@openeaap/kernel';
 import type { AuditRow, ChainHead, UnchainedAuditRow } from './audit/audit-row.ts';
-import { READ_CHAIN_HEAD } from './audit/read-chain-head.ts';
+import { LOCK_CHAIN, READ_CHAIN_HEAD } from './audit/read-chain-head.ts';
 import type { Queryable } from './database.ts';
 import { REFUSED, run, sqlState, toStoreError } from './database.ts';
 import type { CommittedRow } from './runs/commit-runs.ts';
@@ -25,8 +25,8 @@ export interface CommitLane {
   /** Never rejects for an unreachable database (L3) until the lane is closed; rejects with `internal` for what the database will never take. */
   readonly commitRun: (commit: RunCommit) => Promise<CommitResult>;
   /**
-   * Runs one statement that also writes audit rows; `attempt` gets them chained. Its statement must
-   * write all or nothing, and return null exactly when it wrote nothing.
+   * One transaction that also writes audit rows: `attempt` gets them chained and must write them,
+   * or return null, which undoes all that it did.
    */
   readonly withAudit: <T>(facts: readonly AuditFact[], attempt: AuditedAttempt<T>) => Promise<T | null>;
   readonly head: () => ChainHead;
@@ -61,7 +61,7 @@ interface RunEntry {
 
 interface AuditEntry {
   readonly kind: 'audit';
-  /** Does the work and settles its caller; true when rows were written. */
+  /** Does the work, settles its caller, and gives the head of the chain after it. */
   readonly attempt: (head: ChainHead) => Promise<ChainHead>;
   readonly reject: (error: PlatformError) => void;
 }
@@ -88,7 +88,7 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
         const rows = facts.map(options.toAuditRow);
         const work = async (from: ChainHead): Promise<ChainHead> => {
           const chained = options.chain(from, rows);
-          const result = await attempt(pool, chained);
+          const result = await inChainTransaction(pool, options.chainId, (db) => attempt(db, chained));
           resolve(result);
           return result === null ? from : tailOf(chained, from);
         };
@@ -233,6 +233,8 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
   async function rereadHead(): Promise<void> {
     for (let waitMs = retryMs.first; ; waitMs = Math.min(waitMs * 2, retryMs.longest)) {
       try {
+        // A transaction of ours whose answer was lost may still be running; it holds the lock until it is over.
+        await run(pool, LOCK_CHAIN, [options.chainId]);
         const { rows } = await run<{ chain_seq: string; row_hash: string }>(pool, READ_CHAIN_HEAD, [options.chainId]);
         const newest = rows[0];
         head =
@@ -248,6 +250,29 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
         await clock.sleep(waitMs, closing.signal);
       }
     }
+  }
+}
+
+/**
+ * One transaction that holds the lock of the chain. null from `work` undoes it. A connection that
+ * broke is thrown away: the server undoes what was not committed.
+ */
+async function inChainTransaction<T>(pool: Pool, chainId: string, work: (db: Queryable) => Promise<T | null>): Promise<T | null> {
+  const client = await pool.connect();
+  // Told to the statement under way as well; without a listener it would end the process.
+  const ignore = (): void => undefined;
+  client.on('error', ignore);
+  let isWhole = false;
+  try {
+    await client.query('BEGIN');
+    await run(client, LOCK_CHAIN, [chainId]);
+    const result = await work(client);
+    await client.query(result === null ? 'ROLLBACK' : 'COMMIT');
+    isWhole = true;
+    return result;
+  } finally {
+    client.release(!isWhole);
+    if (isWhole) client.off('error', ignore);
   }
 }
 

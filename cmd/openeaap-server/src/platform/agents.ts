@@ -1,8 +1,8 @@
 import type { AuditFact, JsonObject, JsonValue } from '@openeaap/kernel';
 import { PlatformError } from '@openeaap/kernel';
-import type { AgentDetail, Caller, PlatformPort } from '@openeaap/http';
-import type { StoredAgent } from '@openeaap/store';
-import { createAgent, findAgent, listAgents, setAgentStatus } from '@openeaap/store';
+import type { AgentDetail, Caller, CreateAgentRequest, PlatformPort } from '@openeaap/http';
+import type { AgentCreation, StoredAgent } from '@openeaap/store';
+import { appendAudit, createAgent, findAgent, listAgents, setAgentStatus } from '@openeaap/store';
 import type { PlatformContext } from './context.ts';
 import { pageById } from './page.ts';
 import { toAgentReference } from './runs.ts';
@@ -22,11 +22,10 @@ export function createAgentPort(context: PlatformContext): AgentPort {
     },
     createAgent: async (caller, request) => {
       checkConfiguration(context, request.configuration);
-      const result = await createAgent(pool, { ...request, tenantId: caller.principal.tenantId, id: context.ids.newId() });
+      const result = await createAudited(context, caller, request);
       if (result.kind === 'differs') {
         throw new PlatformError('conflict', `Agent ${request.name}@${request.version} exists with another configuration. A version never changes: choose a new version.`, { details: { field: 'version' } });
       }
-      if (result.kind === 'created') await context.appendAudit([toFact(caller, result.agent, 'created', { configuration: request.configuration as unknown as JsonObject })]);
       return { agent: toDetail(result.agent), created: result.kind === 'created' };
     },
     getAgent: async (caller, agentRef) => toDetail(await mustFind(context, caller, agentRef)),
@@ -47,10 +46,24 @@ function checkConfiguration(context: PlatformContext, configuration: StoredAgent
   }
 }
 
+/** The version and the audit row that says so, both or neither. */
+async function createAudited(context: PlatformContext, caller: Caller, request: CreateAgentRequest): Promise<AgentCreation> {
+  const agent = { ...request, tenantId: caller.principal.tenantId, id: context.ids.newId() };
+  const outcome: { result?: AgentCreation } = {};
+  await context.lane.withAudit([toFact(caller, agent, 'created', { configuration: request.configuration as unknown as JsonObject })], async (db, rows) => {
+    outcome.result = await createAgent(db, agent);
+    return outcome.result.kind === 'created' ? appendAudit(db, rows) : null;
+  });
+  if (outcome.result === undefined) throw new PlatformError('internal', 'A version was written without an answer.');
+  return outcome.result;
+}
+
 async function changeStatus(context: PlatformContext, caller: Caller, agentRef: string, status: 'published' | 'deprecated'): Promise<AgentDetail> {
   const agent = await mustFind(context, caller, agentRef);
-  await setAgentStatus(context.pool, caller.principal.tenantId, agent.id, status);
-  await context.appendAudit([toFact(caller, agent, status, {})]);
+  await context.lane.withAudit([toFact(caller, agent, status, {})], async (db, rows) => {
+    const changed = await setAgentStatus(db, caller.principal.tenantId, agent.id, status);
+    return changed ? appendAudit(db, rows) : null;
+  });
   return toDetail(await mustFind(context, caller, agent.id));
 }
 
@@ -62,7 +75,7 @@ async function mustFind(context: PlatformContext, caller: Caller, agentRef: stri
 
 const toDetail = (agent: StoredAgent): AgentDetail => ({ agent, current: agent.current });
 
-function toFact(caller: Caller, agent: StoredAgent, change: string, input: JsonValue): AuditFact {
+function toFact(caller: Caller, agent: Pick<StoredAgent, 'id' | 'name' | 'version'>, change: string, input: JsonValue): AuditFact {
   return {
     tenantId: caller.principal.tenantId,
     runId: null,

@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto';
-import type { Decision } from '@openeaap/kernel';
+import type { AuditFact, Decision } from '@openeaap/kernel';
 import { PlatformError } from '@openeaap/kernel';
 import { verifyAudit } from '@openeaap/audit';
 import type { AuditEntry, Caller, PlatformPort, PolicyTestRequest } from '@openeaap/http';
@@ -20,27 +20,8 @@ export function createGovernancePort(context: PlatformContext): GovernancePort {
   return {
     getPolicies: async () => context.policy.info(),
     testPolicy: (caller, request) => testPolicy(context, caller, request),
-    reloadPolicies: async (caller) => {
-      const result = await context.policy.reload();
-      await context.appendAudit([
-        {
-          tenantId: caller.principal.tenantId,
-          runId: null,
-          traceId: '',
-          actor: `user:${caller.principal.userId}`,
-          action: 'policy_change',
-          phase: 'event',
-          decision: null,
-          outcome: result.changed ? 'changed' : 'unchanged',
-          rule: null,
-          stepNo: null,
-          metadata: { policy_version: result.version, key_id: caller.keyId },
-          input: null,
-          output: null,
-        },
-      ]);
-      return result;
-    },
+    reloadPolicies: (caller) =>
+      context.policy.reload((result) => context.appendAudit([toReloadFact(caller, result)])),
     queryAudit: async (caller, filter, page) => {
       if (filter.runId !== null) await ownRun(context, caller, filter.runId);
       else if (!actsForOthers(caller)) throw new PlatformError('permission_denied', 'Name a run of your own with run_id, or use a key with the scope act_for_others.', { details: { field: 'run_id' } });
@@ -67,6 +48,7 @@ export function createGovernancePort(context: PlatformContext): GovernancePort {
 }
 
 async function* exportAudit(context: PlatformContext, caller: Caller, range: { readonly from: Date | null; readonly to: Date | null }, signal: AbortSignal): AsyncGenerator<AuditEntry> {
+  if (!actsForOthers(caller)) throw new PlatformError('permission_denied', 'The export holds the rows of every run; it needs a key with the scope act_for_others.', { details: { scope: 'act_for_others' } });
   for await (const row of walkAudit(context.pool, { tenantId: caller.principal.tenantId, from: range.from ?? undefined, to: range.to ?? undefined })) {
     if (signal.aborted) return;
     yield toEntry(row);
@@ -103,6 +85,24 @@ function toEntry(row: StoredAuditRow): AuditEntry {
     prevHash: row.prev_hash,
     rowHash: row.row_hash,
     createdAt: new Date(row.created_at),
+  };
+}
+
+function toReloadFact(caller: Caller, result: { readonly version: string; readonly changed: boolean }): AuditFact {
+  return {
+    tenantId: caller.principal.tenantId,
+    runId: null,
+    traceId: '',
+    actor: `user:${caller.principal.userId}`,
+    action: 'policy_change',
+    phase: 'event',
+    decision: null,
+    outcome: result.changed ? 'changed' : 'unchanged',
+    rule: null,
+    stepNo: null,
+    metadata: { policy_version: result.version, key_id: caller.keyId },
+    input: null,
+    output: null,
   };
 }
 

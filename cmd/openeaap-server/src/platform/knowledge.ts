@@ -1,6 +1,8 @@
+import type { AuditFact } from '@openeaap/kernel';
 import { LIMITS, PlatformError } from '@openeaap/kernel';
 import type { PlatformPort } from '@openeaap/http';
-import { addFeedback, listPairs, sumUsage } from '@openeaap/store';
+import { actsForOthers } from '@openeaap/http';
+import { addFeedback, appendAudit, listPairs, sumUsage } from '@openeaap/store';
 import type { PreferencePair } from '@openeaap/store';
 import type { PlatformContext } from './context.ts';
 import { pageById } from './page.ts';
@@ -27,8 +29,7 @@ export function createKnowledgePort(context: PlatformContext): KnowledgePort {
       const { tenantId, userId } = caller.principal;
       const id = context.ids.newId();
       const masked = feedback.correction === null ? null : context.policy.maskText(feedback.correction);
-      await addFeedback(pool, { tenantId, id, runId, userId, score: feedback.score, correction: masked, category: feedback.category });
-      await context.appendAudit([
+      const facts: readonly AuditFact[] = [
         {
           tenantId,
           runId,
@@ -44,18 +45,24 @@ export function createKnowledgePort(context: PlatformContext): KnowledgePort {
           input: null,
           output: masked,
         },
-      ]);
+      ];
+      await context.lane.withAudit(facts, async (db, rows) => {
+        const added = await addFeedback(db, { tenantId, id, runId, userId, score: feedback.score, correction: masked, category: feedback.category });
+        return added ? appendAudit(db, rows) : null;
+      });
       context.hub.committed(runId);
       await context.collector.collectNow();
       const [pair] = await listPairs(pool, { tenantId, feedbackId: id, limit: 1 });
       return { feedbackId: id, preferencePairId: pair?.id ?? null };
     },
-    listPreferencePairs: (caller, page) =>
-      pageById<PreferencePair>(
+    listPreferencePairs: async (caller, page) => {
+      if (!actsForOthers(caller)) throw new PlatformError('permission_denied', 'The data set holds what everybody has asked; it needs a key with the scope act_for_others.', { details: { scope: 'act_for_others' } });
+      return pageById<PreferencePair>(
         page,
         (pair) => pair.id,
         ({ before, limit }) => listPairs(pool, { tenantId: caller.principal.tenantId, before, limit }),
-      ),
+      );
+    },
     getUsage: (caller, query) => sumUsage(pool, { tenantId: caller.principal.tenantId, from: query.from ?? undefined, to: query.to ?? undefined, groupBy: query.groupBy }),
   };
 }

@@ -20,6 +20,9 @@ export function createRunPort(context: PlatformContext): RunPort {
   const { pool } = context;
   return {
     createRun: async (caller, request) => {
+      if (request.idempotencyKey?.startsWith('trigger:') === true) {
+        throw new PlatformError('invalid_input', 'Keys that begin with "trigger:" belong to triggers. Choose another key.', { details: { field: 'idempotency_key' } });
+      }
       const principal = request.userId === null ? caller.principal : await findUser(pool, caller.principal.tenantId, request.userId);
       return start(context, {
         agent: toAgentReference(request.agentRef),
@@ -27,6 +30,7 @@ export function createRunPort(context: PlatformContext): RunPort {
         input: request.input,
         idempotencyKey: request.idempotencyKey,
         source: 'api',
+        identity: null,
         traceId: request.trace.traceId,
       });
     },
@@ -69,7 +73,7 @@ export function createRunPort(context: PlatformContext): RunPort {
       if (!ENDED.has(run.status)) throw new PlatformError('conflict', `The run is ${run.status}; only a run that has ended can be tried again.`, { details: { status: run.status } });
       const principal = await findUser(pool, run.tenantId, run.principal.userId);
       const input = typeof run.input === 'string' || isJsonObject(run.input) ? run.input : JSON.stringify(run.input);
-      const created = await start(context, { agent: { id: run.agentId }, principal, input, idempotencyKey: null, source: `retry:${run.id}`, traceId: trace.traceId });
+      const created = await start(context, { agent: { id: run.agentId }, principal, input, idempotencyKey: null, source: `retry:${run.id}`, identity: null, traceId: trace.traceId });
       return created.run;
     },
     listLineage: async (caller, runId) => {
@@ -85,12 +89,15 @@ export function createRunPort(context: PlatformContext): RunPort {
         throw new PlatformError('not_found', `There is no trigger "${name}". The triggers are: ${[...context.triggers.keys()].join(', ') || 'none'}.`);
       }
       const principal: Principal = await findUser(pool, caller.principal.tenantId, trigger.userId);
+      const key = toDedupKey(trigger, body);
       const { run, replayed } = await start(context, {
         agent: { name: trigger.agent },
         principal,
         input: body,
-        idempotencyKey: toDedupKey(trigger, body),
+        idempotencyKey: key,
         source: `trigger:${name}`,
+        // Another delivery of the same event may differ in a counter or a time and is still the same event.
+        identity: { trigger: name, key },
         traceId: trace.traceId,
       });
       return { run, deduplicated: replayed };

@@ -36,6 +36,17 @@ describe('the stored audit', () => {
     expect(read).toEqual({ ...written, metadata: { n: 1 } });
   });
 
+  test('is walked whole although rows share a number across the end of a page', async () => {
+    const chain = randomIds.newId();
+    const rows = [1, 2, 2, 2, 3].map((seq, index) => ({ ...row(chain, seq, 'forged'), created_at: new Date(Date.now() + index).toISOString().replace('Z', '000Z') }));
+    await appendAudit(db, rows);
+    for (const pageRows of [1, 2, 3, 4]) {
+      const walked: string[] = [];
+      for await (const each of walkAudit(db, { tenantId: 'forged' }, pageRows)) walked.push(each.id);
+      expect(walked.toSorted()).toEqual(rows.map((each) => each.id).toSorted());
+    }
+  });
+
   test('is listed newest first by tenant and in pages without a gap; walked in the order of the chains, beyond one page', async () => {
     const [a, b] = [randomIds.newId(), randomIds.newId()];
     const rows = Array.from({ length: 1_500 }, (_, n) => row(n % 2 === 0 ? a : b, Math.floor(n / 2) + 1, 'walked'));

@@ -63,9 +63,9 @@ const WALK_AUDIT: Statement = {
   name: 'walk-audit',
   text: `
 SELECT ${COLUMNS} FROM audit_logs l
-WHERE ($1::text IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR (l.chain_id, l.chain_seq) > ($2, $3::bigint))
-  AND ($4::timestamptz IS NULL OR l.created_at >= $4) AND ($5::timestamptz IS NULL OR l.created_at < $5)
-ORDER BY l.chain_id, l.chain_seq, l.id LIMIT $6`,
+WHERE ($1::text IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL OR (l.chain_id, l.chain_seq, l.id, l.created_at) > ($2, $3::bigint, $4::uuid, $5::timestamptz))
+  AND ($6::timestamptz IS NULL OR l.created_at >= $6) AND ($7::timestamptz IS NULL OR l.created_at < $7)
+ORDER BY l.chain_id, l.chain_seq, l.id, l.created_at LIMIT $8`,
 };
 
 export interface AuditWalk {
@@ -76,13 +76,14 @@ export interface AuditWalk {
 
 const WALK_PAGE_ROWS = 1_000;
 
-export async function* walkAudit(db: Queryable, walk: AuditWalk): AsyncGenerator<StoredAuditRow> {
+/** Every row once, also forged ones that share a number. `pageRows` is for tests. */
+export async function* walkAudit(db: Queryable, walk: AuditWalk, pageRows = WALK_PAGE_ROWS): AsyncGenerator<StoredAuditRow> {
   let after: StoredAuditRow | undefined;
   for (;;) {
-    const { rows } = await run<Raw>(db, WALK_AUDIT, [walk.tenantId, after?.chain_id, after?.chain_seq, walk.from, walk.to, WALK_PAGE_ROWS]);
+    const { rows } = await run<Raw>(db, WALK_AUDIT, [walk.tenantId, after?.chain_id, after?.chain_seq, after?.id, after?.created_at, walk.from, walk.to, pageRows]);
     for (const raw of rows) yield fromRaw(raw);
     const last = rows.at(-1);
-    if (last === undefined || rows.length < WALK_PAGE_ROWS) return;
+    if (last === undefined || rows.length < pageRows) return;
     after = fromRaw(last);
   }
 }
