@@ -72,7 +72,7 @@ describe('R8: events have a number without a gap and can be replayed', () => {
     };
     const runId = await world.accept();
     await (await world.node({ watch: { committed: () => undefined, delta: ({ text }) => void shown.push(text) } })).work();
-    expect(shown).toEqual(['fini', 'shed']);
+    expect(shown).toEqual(['finished']);
     expect((await world.events(runId)).some(({ data }) => JSON.stringify(data).includes('"fini"'))).toBe(false);
   });
 

@@ -52,6 +52,11 @@ export function thinkOutcome(state: RunState, think: ThinkStep, durationMs: numb
   });
 }
 
+/** A think that was stopped from outside before anything came of it. */
+export function thinkInterrupted(state: RunState, stepNo: number, durationMs: number): AuditFact {
+  return fact(state, { action: 'llm_invoke', phase: 'outcome', decision: null, outcome: 'interrupted', rule: null, stepNo, metadata: { duration_ms: durationMs }, input: null, output: null });
+}
+
 /** A call as it was decided: allowed, denied, held, or refused before the PDP saw it (`decision` null). */
 export function actIntent(state: RunState, act: ActStep): AuditFact {
   return fact(state, {

@@ -3,7 +3,7 @@ import { LIMITS, NO_USAGE, PlatformError, toPlatformError } from '@openeaap/kern
 import type { ThinkResponse } from '@openeaap/adapter';
 import { admitCalls } from './admit-calls.ts';
 import type { DriveDeps } from './deps.ts';
-import { thinkOutcome } from './facts.ts';
+import { thinkInterrupted, thinkOutcome } from './facts.ts';
 import type { Fragment } from './fragment.ts';
 import { merge } from './fragment.ts';
 import { createDeltaMasker } from './mask-deltas.ts';
@@ -40,7 +40,9 @@ export async function performThink(state: RunState, action: ThinkAction, deps: D
     usage: metered === null ? [] : [{ stepNo: action.stepNo, backend, usage }],
     settlements: settle(action, usage.promptTokens + usage.completionTokens),
   };
-  if (result.kind === 'error' && signal.aborted) return { kind: 'interrupted', fragment: merge(costs) };
+  if (result.kind === 'error' && signal.aborted) {
+    return { kind: 'interrupted', fragment: merge({ ...costs, audit: [thinkInterrupted(state, action.stepNo, Math.round(seconds * 1_000))] }) };
+  }
   deps.observe({ kind: 'think', seconds, outcome: result.kind === 'ok' ? 'ok' : result.error.code });
   const step: ThinkStep = {
     kind: 'think',

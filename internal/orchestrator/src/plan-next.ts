@@ -2,7 +2,7 @@ import type { ActStep, Decision, DecisionRequest, JsonObject, RunError, ToolSpec
 import { LIMITS } from '@openeaap/kernel';
 import { askPolicy } from './ask-policy.ts';
 import type { DriveDeps } from './deps.ts';
-import { actOutcome, runEnded, thinkIntent } from './facts.ts';
+import { actIntent, actOutcome, runEnded, thinkIntent } from './facts.ts';
 import type { Fragment } from './fragment.ts';
 import { merge } from './fragment.ts';
 import type { Plan } from './plan.ts';
@@ -143,9 +143,13 @@ function planCancel(state: RunState, deps: Pick<DriveDeps, 'clock' | 'tools'>): 
 
 /** A run that ends early leaves no act open: each is closed with what is known of it. */
 function stopActs(state: RunState, deps: Pick<DriveDeps, 'clock' | 'tools'>): { readonly state: RunState; readonly fragment: Fragment } {
-  const stopped = openActs(state).map((act) => stopAct(state, act, deps));
+  const open = openActs(state);
+  const stopped = open.map((act) => stopAct(state, act, deps));
   const steps = stopped.map(({ step }) => step);
-  return { state: { ...state, steps: withSteps(state.steps, steps) }, fragment: merge({ steps, audit: stopped.map(({ step, outcome }) => actOutcome(state, step, outcome, null)) }) };
+  // The decision about a call that was allowed and never begun has no row yet.
+  const decided = open.filter((act) => act.status === 'intended').map((act) => actIntent(state, act));
+  const outcomes = stopped.map(({ step, outcome }) => actOutcome(state, step, outcome, null));
+  return { state: { ...state, steps: withSteps(state.steps, steps) }, fragment: merge({ steps, audit: [...decided, ...outcomes] }) };
 }
 
 function stopAct(state: RunState, act: ActStep, deps: Pick<DriveDeps, 'clock' | 'tools'>): { readonly step: ActStep; readonly outcome: string } {
