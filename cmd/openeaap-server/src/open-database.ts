@@ -31,6 +31,8 @@ export async function openDatabase(options: { readonly databaseUrl: string | nul
     application_name: 'openeaap',
   });
   pool.on('error', options.onError);
+  // The pool listens to idle clients alone; one that is in use, or on its way out, must not end the process either.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const close = async (): Promise<void> => {
     await pool.end();
     await embedded?.close();

@@ -25,14 +25,34 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   // Copying files takes half the time of the default, which writes every page to the WAL.
   await runAsAdmin(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`);
   const connection: ServerConnection = { ...inject('openeaapTestServer'), database: name };
-  return { name, connection, url: toUrl(connection), drop: () => runAsAdmin(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return { name, connection, url: toUrl(connection), drop: () => dropDatabase(name) };
 }
 
-async function runAsAdmin(sql: string): Promise<void> {
+const FAREWELL_LOOKS = 200;
+const FAREWELL_WAIT_MS = 5;
+
+/**
+ * A pool that has ended may have sessions that the server has not closed yet. They get a second to go:
+ * a session that is cut then tells a client to which nobody listens any more.
+ */
+async function dropDatabase(name: string): Promise<void> {
+  await asAdmin(async (client) => {
+    for (let look = 0; look < FAREWELL_LOOKS; look += 1) {
+      const { rowCount } = await client.query('SELECT 1 FROM pg_stat_activity WHERE datname = $1', [name]);
+      if (rowCount === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, FAREWELL_WAIT_MS));
+    }
+    await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  });
+}
+
+const runAsAdmin = (sql: string): Promise<void> => asAdmin(async (client) => void (await client.query(sql)));
+
+async function asAdmin(work: (client: Client) => Promise<void>): Promise<void> {
   const client = new Client({ connectionString: toUrl({ ...inject('openeaapTestServer'), database: 'postgres' }) });
   await client.connect();
   try {
-    await client.query(sql);
+    await work(client);
   } finally {
     await client.end();
   }
