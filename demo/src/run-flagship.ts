@@ -68,13 +68,15 @@ export async function runFlagship(options: FlagshipOptions): Promise<FlagshipRes
 export async function leaveOneWaiting(options: Pick<FlagshipOptions, 'url' | 'siemKey' | 'operator' | 'simulators' | 'occurrence' | 'signal'>): Promise<{ readonly runId: string; readonly isHeld: boolean }> {
   const runId = await pushAlert(options, 'alert-1002', options.occurrence);
   const waited = new AbortController();
+  let isHeld = false;
   const signal = AbortSignal.any([options.signal, waited.signal, AbortSignal.timeout(RUN_LIMIT_MS)]);
   for await (const event of options.operator.events(runId, signal)) {
-    if (event.type !== 'run_paused') continue;
-    waited.abort();
-    return { runId, isHeld: true };
+    isHeld = event.type === 'run_paused';
+    if (isHeld) break;
   }
-  return { runId, isHeld: false };
+  // After the loop: aborted in the middle of it, the stream would end in an error.
+  waited.abort();
+  return { runId, isHeld };
 }
 
 async function pushAlert(options: Pick<FlagshipOptions, 'simulators' | 'url' | 'siemKey' | 'occurrence'>, alert: string, occurrence: string): Promise<string> {

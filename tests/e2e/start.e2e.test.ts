@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { createPlatformClient, leaveOneWaiting, startSimulators } from '@openeaap/demo';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createCleanup } from './harness/cleanup.ts';
 import { createDataFolder } from './harness/data-folder.ts';
@@ -27,6 +28,19 @@ function start(args: readonly string[], env: Readonly<Record<string, string>> = 
 }
 
 describe('npm start', () => {
+  it('leaves a second run waiting for the visitor', async () => {
+    const simulators = await startSimulators({ host: '127.0.0.1' });
+    cleanup.add(simulators.close);
+    const { threatIntelUrl, cmdbUrl, firewallUrl } = simulators;
+    const platform = await startPlatform({ folder: await newFolder(), args: ['--demo'], env: { THREAT_INTEL_URL: threatIntelUrl, THREAT_INTEL_KEY: 'k', CMDB_URL: cmdbUrl, FIREWALL_URL: firewallUrl } });
+    cleanup.add(platform.stop);
+    const { url, api_key: key } = JSON.parse(await readFile(path.join(platform.folder.path, 'connection.json'), 'utf8')) as { readonly url: string; readonly api_key: string };
+    const { runId, isHeld } = await leaveOneWaiting({ url, siemKey: key, operator: createPlatformClient(url, key), simulators, occurrence: 'test', signal: AbortSignal.timeout(30_000) });
+    expect(isHeld).toBe(true);
+    expect((await platform.api.get(`/runs/${runId}`)).body).toMatchObject({ status: 'paused', pause_reason: 'approval', user_id: 'svc-siem' });
+    expect(simulators.state().firewallEffects).toBe(0);
+  });
+
   it('shows the whole job, ends with 0 without a terminal, and again on the state of before', async () => {
     const folder = await newFolder();
     for (const round of ['first', 'second']) {

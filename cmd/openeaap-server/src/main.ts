@@ -18,7 +18,9 @@ async function main(): Promise<number> {
   const config = parseConfig(process.argv.slice(2), process.cwd());
   const log = createLog(config);
   const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stop.abort());
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort());
+  // A terminal that was closed, or a pipe whose reader has gone, must not cut the stop short.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stop.abort());
   const served = await serve(config, log, VERSION);
   try {
     return await (config.job === 'none' ? runAsServer(served, config, stop.signal) : runAsDemo(served, config, stop.signal));
