@@ -13,7 +13,7 @@ import { READ_FENCE } from './runs/read-fence.ts';
  * The one way in which this process writes what is audited.
  *
  * Invariants:
- *  L1 At most one statement of the lane is under way. So the audit chain of this writer has one
+ *  L1 At most one statement or transaction of the lane is under way. So the audit chain of this writer has one
  *     tail and cannot fork, and whatever waits meanwhile is written together by the next statement:
  *     alone when idle (no delay), in groups under load (few transactions).
  *  L2 A refused fence of one run never harms the commit of another: the group is sent again one by one.

@@ -30,7 +30,7 @@ const startServer: Handler<object, [readonly string[]]> = async (session, _optio
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const stop = (): void => {
     const signal = String(session.io.signal.reason) === 'SIGINT' ? 'SIGINT' : 'SIGTERM';
-    // A terminal sends Ctrl-C to both; a second one would tell the server to stop draining.
+    // A terminal sends Ctrl-C to both; the server needs to hear it once.
     if (signal === 'SIGTERM' || !session.io.stdinIsTty) child.kill(signal);
   };
   session.io.signal.addEventListener('abort', stop, { once: true });

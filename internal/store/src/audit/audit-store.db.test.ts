@@ -8,6 +8,9 @@ import { appendAudit } from './append-audit.ts';
 import { listAuditHeads, saveAuditHead } from './audit-heads.ts';
 import type { AuditRow } from './audit-row.ts';
 import { ensureAuditPartitions } from './ensure-partitions.ts';
+import { registerNode } from '../nodes/register-node.ts';
+import { stopNode } from '../nodes/stop-nodes.ts';
+import { listUnsealedTails } from './list-unsealed-tails.ts';
 import { listAudit, walkAudit } from './read-audit.ts';
 
 const masker = createMasker({ policyRules: [], builtin: true, hashKey: 'a key of the tests alone' });
@@ -29,6 +32,21 @@ const row = (chain_id: string, chain_seq: number, tenant_id = 't'): AuditRow => 
 });
 
 describe('the stored audit', () => {
+  test('names the tails that dead writers left unsigned, and no others', async () => {
+    const [dead, living, signedOff] = [randomIds.newId(), randomIds.newId(), randomIds.newId()];
+    for (const id of [dead, living, signedOff]) {
+      await registerNode(db, { id, host: 'h', pid: 1, version: '0' });
+      await appendAudit(db, [row(id, 1, 'tails'), row(id, 2, 'tails')]);
+    }
+    await db.query(`UPDATE nodes SET heartbeat_at = now() - interval '1 min' WHERE id = ANY($1)`, [[dead, signedOff]]);
+    await stopNode(db, signedOff);
+    const tail = { chainId: dead, seq: 2, hash: 'h2' };
+    expect(await listUnsealedTails(db, 15_000)).toEqual([tail]);
+    expect((await listUnsealedTails(db, 0)).map((each) => each.chainId).toSorted()).toEqual([dead, living].toSorted());
+    await saveAuditHead(db, { ...tail, signedAt: new Date().toISOString(), publicKey: 'k', signature: 's' });
+    expect(await listUnsealedTails(db, 15_000)).toEqual([]);
+  });
+
   test('gives back exactly what was written, to the microsecond', async () => {
     const written = row(randomIds.newId(), 1);
     await appendAudit(db, [written]);
