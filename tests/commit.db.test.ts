@@ -121,7 +121,7 @@ describe('R3: one transition, one transaction', () => {
     const pause = commitOf(run, { expectSignalNo: 0, to: { status: 'paused', reason: 'approval', wakeAt: null } });
     expect(await world.store.commitRun(pause)).toEqual({ kind: 'signalled' });
     expect(await written(run.run.id)).toEqual(NOTHING);
-    expect(await world.store.commitRun(commitOf(run))).toMatchObject({ kind: 'committed', cancelRequested: true, signalNo: 1 });
+    expect(await world.store.commitRun(commitOf(run))).toMatchObject({ kind: 'committed', signalNo: 1 });
   });
 
   test('R3: connections that are cut lose nothing, double nothing and do not break the audit chain', async () => {

@@ -73,7 +73,7 @@ export interface UsageEntry {
 
 /** `signalled`: a decision or a cancellation came first; read again and go on. `fenced`: not the owner any more. */
 export type CommitResult =
-  | { readonly kind: 'committed'; readonly lastSeq: number; readonly cancelRequested: boolean; readonly signalNo: number }
+  | { readonly kind: 'committed'; readonly lastSeq: number; readonly signalNo: number }
   | { readonly kind: 'signalled' }
   | { readonly kind: 'fenced' };
 

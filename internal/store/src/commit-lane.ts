@@ -4,9 +4,12 @@ import { PlatformError } from '@openeaap/kernel';
 import type { AuditRow, ChainHead, UnchainedAuditRow } from './audit/audit-row.ts';
 import { LOCK_CHAIN, READ_CHAIN_HEAD } from './audit/read-chain-head.ts';
 import type { Queryable } from './database.ts';
+import type { Statement } from './database.ts';
 import { REFUSED, run, sqlState, toStoreError } from './database.ts';
 import type { CommittedRow } from './runs/commit-runs.ts';
-import { COMMIT_RUNS, toCommitValues } from './runs/commit-runs.ts';
+import { toCommitStatement } from './runs/commit-runs.ts';
+import type { HeldConnection } from './held-connection.ts';
+import { createHeldConnection } from './held-connection.ts';
 import { READ_FENCE } from './runs/read-fence.ts';
 
 /**
@@ -15,18 +18,23 @@ import { READ_FENCE } from './runs/read-fence.ts';
  * Invariants:
  *  L1 At most one statement or transaction of the lane is under way. So the audit chain of this writer has one
  *     tail and cannot fork, and whatever waits meanwhile is written together by the next statement:
- *     alone when idle (no delay), in groups under load (few transactions).
+ *     alone when idle (no delay), in groups under load (few transactions). The next statement is sent before
+ *     the callers of the last are told, so that the database works while their runs go on here.
  *  L2 A refused fence of one run never harms the commit of another: the group is sent again one by one.
  *  L3 A commit whose answer was lost is sent again until the database answers. Its `commitNo` tells
  *     whether it had been written; it is never written twice.
  *  L4 The chain's head in memory moves only after the database has said yes; after any doubt it is read again.
+ *  L5 Nobody waits without a limit: what a person sent (withAudit) is refused when it has waited for
+ *     `patienceMs` and was not begun, and everything is when `queueLimit` entries wait. The runs of a node
+ *     wait by L3, and there are never more of them than it drives at once.
  */
 export interface CommitLane {
   /** Never rejects for an unreachable database (L3) until the lane is closed; rejects with `internal` for what the database will never take. */
   readonly commitRun: (commit: RunCommit) => Promise<CommitResult>;
   /**
    * One transaction that also writes audit rows: `attempt` gets them chained and must write them,
-   * or return null, which undoes all that it did.
+   * or return null, which undoes all that it did. Errors: `unavailable` when the database could not be
+   * asked in time and nothing was written, or when it is not known whether it was.
    */
   readonly withAudit: <T>(facts: readonly AuditFact[], attempt: AuditedAttempt<T>) => Promise<T | null>;
   readonly head: () => ChainHead;
@@ -46,6 +54,10 @@ export interface CommitLaneOptions {
   readonly clock: Clock;
   /** Most commits in one statement. 64: beyond it the statement grows but the share of the fsync does not. */
   readonly groupLimit?: number;
+  /** Most entries that wait. 10,000: far more runs than one node drives, and still only megabytes. */
+  readonly queueLimit?: number;
+  /** How long what a person sent may wait for its turn. 10 s: before a client's own limit, after a restart of the database. */
+  readonly patienceMs?: number;
   /** First and longest wait between tries while the database is away. */
   readonly retryMs?: { readonly first: number; readonly longest: number };
   readonly onRetry?: (error: PlatformError) => void;
@@ -66,12 +78,25 @@ interface AuditEntry {
   readonly reject: (error: PlatformError) => void;
 }
 
+/** A group that has been sent: its answer, and the head of the chain if it holds. */
+interface Sent {
+  readonly group: readonly RunEntry[];
+  readonly head: ChainHead;
+  readonly answer: Promise<Answer>;
+}
+
+type Answer = { readonly kind: 'written'; readonly rows: readonly CommittedRow[] } | { readonly kind: 'failed'; readonly error: PlatformError };
+
 export function createCommitLane(options: CommitLaneOptions): CommitLane {
   const { pool, clock } = options;
   const groupLimit = options.groupLimit ?? 64;
+  const queueLimit = options.queueLimit ?? 10_000;
+  const patienceMs = options.patienceMs ?? 10_000;
   const retryMs = options.retryMs ?? { first: 50, longest: 2_000 };
   const queue: (RunEntry | AuditEntry)[] = [];
   const closing = new AbortController();
+  /** The same connection for every group: another one would have to plan the statement again. */
+  const connection: HeldConnection = createHeldConnection(pool);
   let head: ChainHead = { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) };
   /** The database may hold more of the chain than `head` says. True at first: the chain may be an old one. */
   let doubtful = true;
@@ -92,22 +117,34 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
           resolve(result);
           return result === null ? from : tailOf(chained, from);
         };
-        enqueue({ kind: 'audit', attempt: work, reject });
+        const entry: AuditEntry = { kind: 'audit', attempt: work, reject };
+        enqueue(entry);
+        refuseWhenLate(entry);
       }),
     head: () => head,
     close: async () => {
       closing.abort();
       await pumping;
+      connection.release();
     },
   };
 
   function enqueue(entry: RunEntry | AuditEntry): void {
-    if (closing.signal.aborted) {
-      entry.reject(new PlatformError('unavailable', 'The store is closing.'));
-      return;
-    }
+    if (closing.signal.aborted) return entry.reject(new PlatformError('unavailable', 'The store is closing.'));
+    if (queue.length >= queueLimit) return entry.reject(new PlatformError('unavailable', 'Too much waits for the database. Try again later.'));
     queue.push(entry);
     pumping ??= pump();
+  }
+
+  /** L5. */
+  function refuseWhenLate(entry: AuditEntry): void {
+    const timer = setTimeout(() => {
+      const at = queue.indexOf(entry);
+      if (at === -1) return;
+      queue.splice(at, 1);
+      entry.reject(new PlatformError('unavailable', 'The database does not answer. Nothing was written; the request can be sent again.'));
+    }, patienceMs);
+    timer.unref();
   }
 
   /** L1. Supervised by `pumping`; settles every entry and never rejects. */
@@ -120,19 +157,15 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
         return;
       }
       if (!(await isHeadKnown())) return refuseAll();
+      // Somebody's patience may have ended meanwhile.
+      if (queue[0] !== first) continue;
       if (first.kind === 'audit') {
         queue.shift();
         await runAudited(first);
       } else {
-        await runGroup(takeGroup());
+        await runGroups();
       }
     }
-  }
-
-  function takeGroup(): RunEntry[] {
-    const group: RunEntry[] = [];
-    while (group.length < groupLimit && queue[0]?.kind === 'run') group.push(queue.shift() as RunEntry);
-    return group;
   }
 
   async function runAudited(entry: AuditEntry): Promise<void> {
@@ -144,18 +177,57 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
     }
   }
 
-  async function runGroup(group: readonly RunEntry[]): Promise<void> {
-    try {
-      await writeGroup(group);
-    } catch (thrown) {
-      const error = toStoreError(thrown);
-      if (group.length === 1 && error.code !== 'unavailable') return settle(group[0] as RunEntry, error);
-      if (error.code === 'unavailable') {
-        doubtful = true;
-        options.onRetry?.(error);
-      }
-      for (const entry of group) await settle(entry, null);
+  /** Groups of runs, one after the other, until something else is next or something is wrong. */
+  async function runGroups(): Promise<void> {
+    for (let sent: Sent | null = sendGroup(); sent !== null; ) {
+      const answer: Answer = await sent.answer;
+      if (answer.kind === 'failed') return recover(sent.group, answer.error);
+      head = sent.head;
+      const next: Sent | null = queue[0]?.kind === 'run' ? sendGroup() : null;
+      tell(sent.group, answer.rows);
+      sent = next;
     }
+  }
+
+  function sendGroup(): Sent {
+    return send(takeGroup());
+  }
+
+  function takeGroup(): RunEntry[] {
+    const group: RunEntry[] = [];
+    while (group.length < groupLimit && queue[0]?.kind === 'run') group.push(queue.shift() as RunEntry);
+    return group;
+  }
+
+  /** Sent in this very turn of the event loop. */
+  function send(group: readonly RunEntry[]): Sent {
+    let prepared: Prepared;
+    try {
+      prepared = prepare(group);
+    } catch (thrown) {
+      // What cannot even be written down is the fault of the commit, never of the way to the database.
+      const error = new PlatformError('internal', 'A commit could not be turned into rows.', { cause: thrown });
+      return { group, head, answer: Promise.resolve({ kind: 'failed', error }) };
+    }
+    const answer = connection.run<CommittedRow>(prepared.statement, prepared.values).then(
+      (rows): Answer => ({ kind: 'written', rows }),
+      (thrown: unknown): Answer => ({ kind: 'failed', error: toStoreError(thrown) }),
+    );
+    return { group, head: prepared.head, answer };
+  }
+
+  function prepare(group: readonly RunEntry[]): Prepared {
+    const rows = options.chain(head, group.flatMap((entry) => entry.rows));
+    return { ...toCommitStatement(group.map((entry) => entry.commit), rows), head: tailOf(rows, head) };
+  }
+
+  async function recover(group: readonly RunEntry[], error: PlatformError): Promise<void> {
+    if (group.length === 1 && error.code !== 'unavailable') return settle(group[0] as RunEntry, error);
+    if (error.code === 'unavailable') {
+      doubtful = true;
+      options.onRetry?.(error);
+    }
+    for (const entry of group) await settle(entry, null);
   }
 
   /** L2, L3: one commit, sent until the database says yes or no. `refusal` is what it has said already. */
@@ -165,8 +237,11 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
       try {
         if (refused === null) {
           if (doubtful) await rereadHead();
-          await writeGroup([entry]);
-          return;
+          const sent = send([entry]);
+          const answer = await sent.answer;
+          if (answer.kind === 'failed') throw answer.error;
+          head = sent.head;
+          return tell(sent.group, answer.rows);
         }
         return await answerRefusal(entry, refused);
       } catch (thrown) {
@@ -180,28 +255,6 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
         if (closing.signal.aborted) return entry.reject(error);
         await clock.sleep(waitMs, closing.signal);
       }
-    }
-  }
-
-  async function writeGroup(group: readonly RunEntry[]): Promise<void> {
-    const { rows, values } = prepare(group);
-    const result = await run<CommittedRow>(pool, COMMIT_RUNS, values);
-    head = tailOf(rows, head);
-    const byRun = new Map(result.rows.map((row) => [`${row.tenant_id}/${row.id}`, row]));
-    for (const entry of group) {
-      const row = byRun.get(`${entry.commit.lease.tenantId}/${entry.commit.lease.runId}`);
-      if (row === undefined) entry.reject(new PlatformError('internal', 'A commit was written without an answer.'));
-      else entry.resolve(toCommitted(row));
-    }
-  }
-
-  /** What cannot even be written down is the fault of the commit, never of the way to the database. */
-  function prepare(group: readonly RunEntry[]): { readonly rows: readonly AuditRow[]; readonly values: string[] } {
-    try {
-      const rows = options.chain(head, group.flatMap((entry) => entry.rows));
-      return { rows, values: toCommitValues(group.map((entry) => entry.commit), rows) };
-    } catch (thrown) {
-      throw new PlatformError('internal', 'A commit could not be turned into rows.', { cause: thrown });
     }
   }
 
@@ -253,6 +306,21 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
   }
 }
 
+interface Prepared {
+  readonly statement: Statement;
+  readonly values: readonly string[];
+  readonly head: ChainHead;
+}
+
+function tell(group: readonly RunEntry[], rows: readonly CommittedRow[]): void {
+  const byRun = new Map(rows.map((row) => [`${row.tenant_id}/${row.id}`, row]));
+  for (const { commit, resolve, reject } of group) {
+    const row = byRun.get(`${commit.lease.tenantId}/${commit.lease.runId}`);
+    if (row === undefined) reject(new PlatformError('internal', 'A commit was written without an answer.'));
+    else resolve(toCommitted(row));
+  }
+}
+
 /**
  * One transaction that holds the lock of the chain. null from `work` undoes it. A connection that
  * broke is thrown away: the server undoes what was not committed.
@@ -286,7 +354,6 @@ async function readRefusal(db: Queryable, commit: RunCommit): Promise<CommitResu
     commit_no: string;
     last_seq: string;
     signal_no: string;
-    cancel_requested: boolean;
   }>(db, READ_FENCE, [lease.tenantId, lease.runId]);
   const row = rows[0];
   if (row === undefined || row.node_id !== lease.nodeId || Number(row.lease_epoch) !== lease.epoch) return { kind: 'fenced' };
@@ -296,11 +363,10 @@ async function readRefusal(db: Queryable, commit: RunCommit): Promise<CommitResu
   return { kind: 'signalled' };
 }
 
-const toCommitted = (row: { last_seq: string; signal_no: string; cancel_requested: boolean }): CommitResult => ({
+const toCommitted = (row: { last_seq: string; signal_no: string }): CommitResult => ({
   kind: 'committed',
   lastSeq: Number(row.last_seq),
   signalNo: Number(row.signal_no),
-  cancelRequested: row.cancel_requested,
 });
 
 function tailOf(rows: readonly AuditRow[], head: ChainHead): ChainHead {

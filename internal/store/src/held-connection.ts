@@ -1,0 +1,50 @@
+import type { Pool, PoolClient, QueryResultRow } from 'pg';
+import type { Statement } from './database.ts';
+import { run, toStoreError } from './database.ts';
+
+/**
+ * One connection of a pool, kept by one user who sends one statement at a time. A statement is planned once
+ * per connection, so whoever sends the same one all the time must not be handed another connection each time.
+ * One that broke is thrown away and the next statement takes a fresh one.
+ */
+export interface HeldConnection {
+  /** Sent in the same turn of the event loop once there is a connection. Errors as in `run`. */
+  readonly run: <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => Promise<readonly Row[]>;
+  /** Gives the connection back; the next `run` takes one again. */
+  readonly release: () => void;
+}
+
+export function createHeldConnection(pool: Pool): HeldConnection {
+  let held: PoolClient | null = null;
+
+  const drop = (client: PoolClient): void => {
+    if (held !== client) return;
+    held = null;
+    client.release(true);
+  };
+
+  return {
+    run: async <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => {
+      held ??= hold(await pool.connect());
+      const client = held;
+      try {
+        return (await run<Row>(client, statement, values)).rows;
+      } catch (thrown) {
+        // A statement that was refused leaves the connection whole; anything else may have broken it.
+        if (toStoreError(thrown).code === 'unavailable') drop(client);
+        throw thrown;
+      }
+    },
+    release: () => {
+      const client = held;
+      held = null;
+      client?.release();
+    },
+  };
+
+  function hold(client: PoolClient): PoolClient {
+    client.once('error', () => drop(client));
+    client.once('end', () => drop(client));
+    return client;
+  }
+}
