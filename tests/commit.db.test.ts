@@ -45,6 +45,7 @@ const commitOf = (run: ClaimedRun, rest: Partial<RunCommit> = {}): RunCommit => 
   steps: [act(1)],
   events: [{ type: 'step_thought', data: { content: 'x', step: 1 } }],
   audit: [fact(run.run.id)],
+  journal: [],
   openApprovals: [],
   expireApprovals: [],
   usage: [{ stepNo: 1, backend: 'b', usage: { promptTokens: 1, completionTokens: 2, costUsdMicros: 3 } }],

@@ -36,6 +36,7 @@ const commitOf = (lease: RunCommit['lease'], rest: Partial<RunCommit> = {}): Run
   steps: [],
   events: [{ type: 'step_thought', data: { content: 'x', step: 1 } }],
   audit: [],
+  journal: [],
   openApprovals: [],
   expireApprovals: [],
   usage: [],

@@ -27,11 +27,22 @@ export function chainRows(head: Head, rows: readonly MaskedAuditRow[]): readonly
   for (const row of rows) {
     seq += 1;
     const linked = { ...row, chain_id: head.chainId, chain_seq: seq, prev_hash: hash };
-    hash = hashRow({ ...linked, metadata: JSON.parse(row.metadata) as JsonObject });
+    hash = hashText(toCanonicalText(linked));
     chained.push({ ...linked, row_hash: hash });
   }
   return chained;
 }
+
+/**
+ * What `hashRow` hashes, put together by hand: the columns are known, and the masker gives metadata as
+ * canonical JSON already. A general serialiser took a tenth of a node's time.
+ */
+export function toCanonicalText(row: Omit<ChainedAuditRow, 'row_hash'>): string {
+  const q = JSON.stringify;
+  return `{"action_type":${q(row.action_type)},"actor":${q(row.actor)},"chain_id":${q(row.chain_id)},"chain_seq":${row.chain_seq},"created_at":${q(row.created_at)},"decision":${q(row.decision)},"id":${q(row.id)},"metadata":${row.metadata},"outcome":${q(row.outcome)},"phase":${q(row.phase)},"prev_hash":${q(row.prev_hash)},"rule":${q(row.rule)},"run_id":${q(row.run_id)},"sanitized_input":${q(row.sanitized_input)},"sanitized_output":${q(row.sanitized_output)},"step_no":${row.step_no === null ? 'null' : row.step_no},"tenant_id":${q(row.tenant_id)},"trace_id":${q(row.trace_id)}}`;
+}
+
+const hashText = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** A row as it is stored, but for its own hash. */
 export interface HashedColumns {

@@ -11,6 +11,7 @@ export * from './limits.ts';
 export * from './lineage.ts';
 export * from './principal.ts';
 export * from './run.ts';
+export * from './signal.ts';
 export * from './step.ts';
 export * from './tool.ts';
 export * from './transition.ts';

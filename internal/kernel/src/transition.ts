@@ -31,6 +31,8 @@ export interface RunCommit {
   readonly to: RunEnd | null;
   /** New steps, and old ones with their new state. */
   readonly steps: readonly Step[];
+  /** The journal before this commit: what of a step is the same as in it is not sent again. */
+  readonly journal: readonly Step[];
   readonly events: readonly NewRunEvent[];
   readonly audit: readonly AuditFact[];
   readonly openApprovals: readonly NewApproval[];

@@ -1,5 +1,5 @@
 import type { ActStep, ProposedCall, ThinkStep } from '@openeaap/kernel';
-import { LIMITS, isJsonObject, toCanonicalJson } from '@openeaap/kernel';
+import { LIMITS, isJsonObject } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import { actIntent, actOutcome, approvalRequest } from './facts.ts';
 import type { Fragment } from './fragment.ts';
@@ -85,6 +85,6 @@ function findMistake(state: RunState, think: ThinkStep, call: ProposedCall, deps
   if (call.malformed !== undefined) return `The arguments of "${call.tool}" are not JSON: ${call.malformed}`;
   // Tools take objects: anything else would be shown to the approver and not be what runs.
   if (!isJsonObject(call.args)) return `The arguments of "${call.tool}" must be one JSON object.`;
-  if (Buffer.byteLength(toCanonicalJson(call.args)) > LIMITS.toolArgumentsBytes) return `The arguments of "${call.tool}" are larger than ${LIMITS.toolArgumentsBytes} bytes.`;
+  if (Buffer.byteLength(JSON.stringify(call.args)) > LIMITS.toolArgumentsBytes) return `The arguments of "${call.tool}" are larger than ${LIMITS.toolArgumentsBytes} bytes.`;
   return deps.tools.validate(call.tool, call.args);
 }

@@ -1,5 +1,5 @@
 import type { ClaimedRun, CommitResult, RunCommit } from '@openeaap/kernel';
-import { isTerminal, toPlatformError } from '@openeaap/kernel';
+import { isTerminal, linkSignals, toPlatformError } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import { EMPTY, isEmpty, merge } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
@@ -78,7 +78,8 @@ async function drive(claimed: ClaimedRun, given: DriveDeps, signals: DriveSignal
       state = { ...state, signals: await readSignals(state, deps) };
       if (state.signals.cancelRequestedBy !== null) continue;
     }
-    done = await performSafely(state, plan, deps, AbortSignal.any([signals.stop, signals.interrupt()]));
+    const stop = linkSignals([signals.stop, signals.interrupt()]);
+    done = await performSafely(state, plan, deps, stop.signal).finally(stop.release);
     if (signals.interrupt().aborted) {
       // Renewed before the look: an interrupt during the look is heard by the next action.
       signals.renewInterrupt();
@@ -149,7 +150,7 @@ interface Committed {
 /** Pausing and ending hold only if no signal is unread; going on does not care (a signal is seen at the next look). */
 async function commit(state: RunState, fragment: Fragment, plan: Plan, deps: DriveDeps, stop: AbortSignal): Promise<Committed> {
   const end = plan.action.kind === 'stop' ? plan.action.end : null;
-  const request: RunCommit = { ...fragment, lease: state.lease, commitNo: state.commitNo, expectSignalNo: end === null ? null : state.signals.signalNo, to: end };
+  const request: RunCommit = { ...fragment, journal: state.steps, lease: state.lease, commitNo: state.commitNo, expectSignalNo: end === null ? null : state.signals.signalNo, to: end };
   try {
     return { result: await deps.store.commitRun(request), plan };
   } catch (thrown) {
@@ -165,7 +166,7 @@ async function failPlainly(state: RunState, deps: DriveDeps, stop: AbortSignal):
   const to = plan.action.kind === 'stop' ? plan.action.end : null;
   for (let waitMs: number = FAIL_RETRY_MS.first; ; waitMs = Math.min(waitMs * 2, FAIL_RETRY_MS.longest)) {
     try {
-      const result = await deps.store.commitRun({ ...plan.fragment, lease: state.lease, commitNo: state.commitNo, expectSignalNo: null, to });
+      const result = await deps.store.commitRun({ ...plan.fragment, journal: state.steps, lease: state.lease, commitNo: state.commitNo, expectSignalNo: null, to });
       return { result, plan };
     } catch (thrown) {
       if (stop.aborted) throw thrown;

@@ -10,15 +10,29 @@ export const isEmpty = (fragment: Fragment): boolean => Object.values(fragment).
 
 /** In order; of two states of one step the later stands. */
 export function merge(...fragments: readonly Partial<Fragment>[]): Fragment {
-  const steps = new Map<number, Step>();
-  for (const step of fragments.flatMap((f) => f.steps ?? [])) steps.set(step.no, step);
   return {
-    steps: [...steps.values()],
-    events: fragments.flatMap((f) => f.events ?? []),
-    audit: fragments.flatMap((f) => f.audit ?? []),
-    openApprovals: fragments.flatMap((f) => f.openApprovals ?? []),
-    expireApprovals: fragments.flatMap((f) => f.expireApprovals ?? []),
-    usage: fragments.flatMap((f) => f.usage ?? []),
-    settlements: fragments.flatMap((f) => f.settlements ?? []),
+    steps: newest(join(fragments, 'steps')),
+    events: join(fragments, 'events'),
+    audit: join(fragments, 'audit'),
+    openApprovals: join(fragments, 'openApprovals'),
+    expireApprovals: join(fragments, 'expireApprovals'),
+    usage: join(fragments, 'usage'),
+    settlements: join(fragments, 'settlements'),
   };
+}
+
+/** Most parts of most fragments are empty: a list is copied only when two have something. */
+function join<K extends keyof Fragment>(fragments: readonly Partial<Fragment>[], key: K): Fragment[K] {
+  const full = fragments.flatMap((fragment) => {
+    const part = fragment[key];
+    return part === undefined || part.length === 0 ? [] : [part];
+  });
+  return full.length <= 1 ? (full[0] ?? EMPTY[key]) : (full.flat() as readonly unknown[] as Fragment[K]);
+}
+
+function newest(steps: readonly Step[]): readonly Step[] {
+  if (steps.length <= 1) return steps;
+  const byNo = new Map<number, Step>();
+  for (const step of steps) byNo.set(step.no, step);
+  return byNo.size === steps.length ? steps : [...byNo.values()];
 }

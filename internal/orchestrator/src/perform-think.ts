@@ -1,5 +1,5 @@
 import type { Proposal, RunError, StepError, ThinkStep } from '@openeaap/kernel';
-import { LIMITS, NO_USAGE, PlatformError, toPlatformError } from '@openeaap/kernel';
+import { LIMITS, NO_USAGE, PlatformError, linkSignals, toPlatformError, unlessAborted } from '@openeaap/kernel';
 import type { ThinkResponse } from '@openeaap/adapter';
 import { admitCalls } from './admit-calls.ts';
 import type { DriveDeps } from './deps.ts';
@@ -84,10 +84,9 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
   const runtime = deps.runtimes.find(agent.configuration.runtime);
   if (runtime === null) return { kind: 'error', error: { code: 'unsupported', message: `There is no runtime "${agent.configuration.runtime}" on this node.` } };
   const timeoutMs = Math.min(agent.configuration.thinkTimeoutMs, LIMITS.thinkTimeoutCeilingMs);
-  const timeout = AbortSignal.timeout(timeoutMs);
   const maxTokens = tightest(agent.configuration.model.maxTokens, action.decision.constraints.maxTokens);
   const identity = { tenantId: run.tenantId, runId: run.id, stepId: action.stepId, agentId: agent.id, userId: run.principal.userId, traceId: run.traceId, maxTokens, timeoutMs };
-  const stop = AbortSignal.any([signal, timeout]);
+  const { signal: stop, timedOut, release } = linkSignals([signal], timeoutMs);
   const deltas = createDeltaMasker((text) => maskText(deps.text, text), (text) => deps.watch.delta({ runId: run.id, stepNo: action.stepNo, text }));
   try {
     const response = await inSpan('Agent.Step', { 'agent.id': agent.id, 'agent.name': agent.name, 'gen_ai.agent.name': agent.name, 'run.step': action.stepNo }, () =>
@@ -107,37 +106,23 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
           constraints: { ...action.decision.constraints, maxTokens, dryRun: action.decision.constraints.dryRun || agent.configuration.dryRun },
         },
         { signal: stop, onDelta: deltas.push },
-      )),
+      ), stopped),
     );
     deltas.end();
     const mistake = findMistake(response.proposal);
     if (mistake !== null) return { kind: 'error', error: { code: 'model_invalid_output', message: mistake } };
     return { kind: 'ok', response, proposal: maskProposal(response.proposal, deps) };
   } catch (thrown) {
-    if (timeout.aborted && !signal.aborted) return { kind: 'error', error: { code: 'model_unavailable', message: `The model did not answer within ${timeoutMs} ms.` } };
+    if (timedOut() && !signal.aborted) return { kind: 'error', error: { code: 'model_unavailable', message: `The model did not answer within ${timeoutMs} ms.` } };
     return { kind: 'error', error: toStepError(thrown, state, deps) };
   } finally {
+    release();
     deps.meter.revoke(action.stepId);
   }
 }
 
 /** A runtime that does not heed its signal must not hold the run (R7). */
-async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const aborted = new Promise<never>((_resolve, reject) => {
-    const stop = (): void => reject(new PlatformError('cancelled', 'The step was stopped.'));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true, signal: over.signal });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    over.abort();
-    // The loser of the race may still fail; nobody waits for it any more.
-    work.catch(() => undefined);
-    aborted.catch(() => undefined);
-  }
-}
+const stopped = (): PlatformError => new PlatformError('cancelled', 'The step was stopped.');
 
 function toStepError(thrown: unknown, state: RunState, deps: DriveDeps): StepError {
   const error = thrown instanceof PlatformError ? thrown : toPlatformError(thrown);

@@ -1,5 +1,5 @@
 import type { JsonValue, ToolSpec } from '@openeaap/kernel';
-import { LIMITS, PlatformError, toPlatformError } from '@openeaap/kernel';
+import { LIMITS, PlatformError, linkSignals, toPlatformError, unlessAborted } from '@openeaap/kernel';
 import type { RuntimeAdapter, ToolAdapter, ToolContext, ToolInvocation, ToolOutcome } from '@openeaap/adapter';
 import { limitOutput } from './limit-output.ts';
 import type { ArgumentCheck } from './validate-arguments.ts';
@@ -90,29 +90,24 @@ function secretsOf(spec: ToolSpec, secret: RegistryOptions['secret']): Readonly<
 
 async function callTool(entry: Entry, invocation: ToolInvocation, context: ToolContext): Promise<ToolOutcome> {
   const timeoutMs = Math.min(entry.spec.timeoutMs, LIMITS.toolTimeoutCeilingMs);
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([context.signal, timeout]);
+  const { signal, timedOut, release } = linkSignals([context.signal], timeoutMs);
   try {
-    const outcome = await Promise.race([entry.adapter.call(invocation, { ...context, signal }), rejectOn(signal)]);
+    const outcome = await unlessAborted(signal, entry.adapter.call(invocation, { ...context, signal }), stopped);
     const output = limitOutput(outcome.output, LIMITS.toolResultBytes);
     return outcome.lineage === undefined ? { output } : { output, lineage: outcome.lineage };
   } catch (thrown) {
     if (context.signal.aborted) throw new PlatformError('cancelled', `The call of ${entry.spec.name} was stopped.`, { cause: thrown });
-    if (timeout.aborted) throw new PlatformError('tool_timeout', `The tool ${entry.spec.name} did not answer within ${timeoutMs} ms.`, { cause: thrown });
+    if (timedOut()) throw new PlatformError('tool_timeout', `The tool ${entry.spec.name} did not answer within ${timeoutMs} ms.`, { cause: thrown });
     if (thrown instanceof PlatformError) throw thrown;
     // A tool that breaks in the middle has not said whether it had its effect: only a read has certainly failed.
     throw entry.spec.effect === 'read' ? toPlatformError(thrown, 'tool_failed') : new PlatformError('internal', `The tool ${entry.spec.name} broke off.`, { cause: thrown });
+  } finally {
+    release();
   }
 }
 
 /** A tool that ignores its signal must not hold the run. */
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const stop = (): void => reject(new PlatformError('cancelled', 'The call was stopped.'));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-}
+const stopped = (): PlatformError => new PlatformError('cancelled', 'The call was stopped.');
 
 async function statusOf(plugin: Plugin, version: string): Promise<PluginStatus> {
   const base = { name: plugin.name, version, kind: plugin.kind };

@@ -43,7 +43,8 @@ export function createHeldConnection(pool: Pool): HeldConnection {
   };
 
   function hold(client: PoolClient): PoolClient {
-    client.once('error', () => drop(client));
+    // For as long as the connection lives: an error that nobody listens to ends the process, and there may be two.
+    client.on('error', () => drop(client));
     client.once('end', () => drop(client));
     return client;
   }

@@ -20,7 +20,7 @@ import type {
   StepError,
   TokenUsage,
 } from '@openeaap/kernel';
-import { NO_USAGE } from '@openeaap/kernel';
+import { NO_USAGE, PlatformError } from '@openeaap/kernel';
 
 /**
  * Rows as they come from PostgreSQL, and the pure functions that turn them into the kernel's
@@ -196,6 +196,26 @@ export function fromStep(i: number, step: Step): object {
     call_id: step.callId,
     tool: step.tool,
     args: step.args,
+    approval_id: step.approvalId ?? undefined,
+    attempts: step.attempts,
+    lineage: step.lineage.length === 0 ? undefined : step.lineage,
+    result: step.result ?? undefined,
+    suspicious: step.suspicious ? true : undefined,
+  };
+}
+
+/** The columns of a step that can change. A think is written once, when it has been thought. */
+export function fromChangedStep(i: number, step: Step, before: Step): object {
+  if (step.kind === 'think' || before.kind === 'think' || step.no !== before.no) throw new PlatformError('internal', `Step ${step.no} is in the journal already and is no call that could change.`);
+  return {
+    i,
+    no: step.no,
+    status: step.status,
+    decision: step.decision === before.decision ? undefined : (step.decision ?? undefined),
+    error: step.error ?? undefined,
+    started_at: step.startedAt,
+    finished_at: step.finishedAt ?? undefined,
+    args: step.args === before.args ? undefined : step.args,
     approval_id: step.approvalId ?? undefined,
     attempts: step.attempts,
     lineage: step.lineage.length === 0 ? undefined : step.lineage,

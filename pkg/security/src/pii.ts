@@ -72,7 +72,17 @@ export function createMasker(options: MaskerOptions): Masker {
     }
     return masked;
   };
-  const maskJson = (value: JsonValue): JsonValue => walk(value, { maskText, keyed: options.builtin, nodes: 0 }, 0);
+  // Keys are few and come again with every value; a text that nobody has seen must not grow this for ever.
+  const keys = new Map<string, boolean>();
+  const isSecret = (key: string): boolean => {
+    const known = keys.get(key);
+    if (known !== undefined) return known;
+    if (keys.size >= SECURITY_LIMITS.cleanTexts) keys.clear();
+    const secret = isSecretKey(key);
+    keys.set(key, secret);
+    return secret;
+  };
+  const maskJson = (value: JsonValue): JsonValue => walk(value, { maskText, isSecretKey: options.builtin ? isSecret : () => false, nodes: 0 }, 0);
   return {
     maskText,
     maskJson,
@@ -187,8 +197,8 @@ function cut(text: string): string {
 
 interface Walk {
   readonly maskText: (text: string) => string;
-  /** Are names of keys looked at? */
-  readonly keyed: boolean;
+  /** Is what stands under this key a secret whatever it looks like? Never, where names of keys are not looked at. */
+  readonly isSecretKey: (key: string) => boolean;
   nodes: number;
 }
 
@@ -212,17 +222,20 @@ function walkNumber(value: number, state: Walk): JsonValue {
 }
 
 function walkObject(value: { readonly [key: string]: JsonValue }, state: Walk, depth: number): JsonValue {
-  const entries = new Map<string, JsonValue>();
-  const named = state.keyed && ['name', 'key'].some((field) => typeof value[field] === 'string' && Object.hasOwn(value, field) && isSecretKey(value[field]));
-  for (const [key, item] of Object.entries(value)) {
-    const secret = state.keyed && (isSecretKey(key) || (named && key === 'value'));
+  const result: { [key: string]: JsonValue } = {};
+  const named = Object.hasOwn(value, 'value') && ['name', 'key'].some((field) => typeof value[field] === 'string' && Object.hasOwn(value, field) && state.isSecretKey(value[field]));
+  for (const key of Object.keys(value)) {
+    const item = value[key] ?? null;
+    const secret = state.isSecretKey(key) || (named && key === 'value');
     const masked = state.maskText(key);
     let unique = masked;
-    for (let n = 2; entries.has(unique); n++) unique = `${masked}#${n}`;
-    entries.set(unique, secret ? blank(item, state, depth + 1) : walk(item, state, depth + 1));
+    for (let n = 2; Object.hasOwn(result, unique); n++) unique = `${masked}#${n}`;
+    const shown = secret ? blank(item, state, depth + 1) : walk(item, state, depth + 1);
+    // A key `__proto__` stays a key.
+    if (unique === '__proto__') Object.defineProperty(result, unique, { value: shown, enumerable: true, configurable: true, writable: true });
+    else result[unique] = shown;
   }
-  // fromEntries defines properties, so that a key `__proto__` stays a key.
-  return Object.fromEntries(entries);
+  return result;
 }
 
 /** Every text and number below a secret key goes; what is empty or boolean stays. */

@@ -1,13 +1,13 @@
-import type { RunCommit, RunEnd } from '@openeaap/kernel';
+import type { RunCommit, RunEnd, Step } from '@openeaap/kernel';
 import { NO_USAGE, addUsage } from '@openeaap/kernel';
 import type { Statement } from '../database.ts';
 import { toJsonb } from '../database.ts';
-import { fromRunError, fromStep } from '../rows.ts';
+import { fromChangedStep, fromRunError, fromStep } from '../rows.ts';
 import type { AuditRow } from '../audit/audit-row.ts';
 import { AUDIT_INSERT_COLUMNS, AUDIT_RECORD, AUDIT_SELECT } from '../audit/audit-row.ts';
 
-/** The number of the first parameter behind the four that every form has. */
-const FIRST_PART = 5;
+/** The number of the first parameter behind the three that every form has. */
+const FIRST_PART = 4;
 
 /**
  * THE write of the platform: one transition of each of N runs, whole, in one statement (R3).
@@ -47,31 +47,41 @@ WITH item AS (
     AND r.commit_no = item.commit_no
     AND (item.expect_signal_no IS NULL OR r.signal_no = item.expect_signal_no)
   RETURNING item.i, r.tenant_id, r.id, r.agent_id, r.user_id, r.last_seq, item.event_count, item.ended, r.signal_no, r.cancel_requested_at
-), step AS (
+), event AS (
+  INSERT INTO run_events (tenant_id, run_id, seq, type, data)
+  SELECT run.tenant_id, run.id, run.last_seq - run.event_count + e.ord, e.type, e.data
+  FROM jsonb_to_recordset($2::jsonb) AS e(i int, ord int, type text, data jsonb)
+  JOIN run ON run.i = e.i
+), audited AS (
+  INSERT INTO audit_logs (${AUDIT_INSERT_COLUMNS})
+  SELECT ${AUDIT_SELECT} FROM jsonb_to_recordset($3::jsonb) AS l(${AUDIT_RECORD})
+)`;
+
+/** Each takes the number of the parameter that holds its JSON. */
+const NEW_STEPS = (n: number): string => `, step AS (
   INSERT INTO run_steps (tenant_id, run_id, no, id, kind, status, policy_version, agent_version, decision, error, started_at, finished_at,
     proposal, usage, model, strategy_state, reported_by_runtime, think_no, call_id, tool, args, approval_id, attempts, lineage, result, suspicious)
   SELECT run.tenant_id, run.id, s.no, s.id, s.kind, s.status, s.policy_version, s.agent_version, s.decision, s.error, s.started_at, s.finished_at,
     s.proposal, s.usage, s.model, s.strategy_state, s.reported_by_runtime, s.think_no, s.call_id, s.tool, s.args, s.approval_id, s.attempts, s.lineage, s.result, s.suspicious
-  FROM jsonb_to_recordset($2::jsonb) AS s(
+  FROM jsonb_to_recordset($${n}::jsonb) AS s(
     i int, no int, id uuid, kind text, status text, policy_version text, agent_version text, decision jsonb, error jsonb,
     started_at timestamptz, finished_at timestamptz, proposal jsonb, usage jsonb, model text, strategy_state jsonb, reported_by_runtime jsonb,
     think_no int, call_id text, tool text, args jsonb, approval_id uuid, attempts int, lineage jsonb, result jsonb, suspicious boolean)
   JOIN run ON run.i = s.i
-  ON CONFLICT (tenant_id, run_id, no) DO UPDATE SET
-    status = EXCLUDED.status, decision = EXCLUDED.decision, error = EXCLUDED.error, started_at = EXCLUDED.started_at,
-    finished_at = EXCLUDED.finished_at, args = EXCLUDED.args, approval_id = EXCLUDED.approval_id, attempts = EXCLUDED.attempts,
-    lineage = EXCLUDED.lineage, result = EXCLUDED.result, suspicious = EXCLUDED.suspicious
-), event AS (
-  INSERT INTO run_events (tenant_id, run_id, seq, type, data)
-  SELECT run.tenant_id, run.id, run.last_seq - run.event_count + e.ord, e.type, e.data
-  FROM jsonb_to_recordset($3::jsonb) AS e(i int, ord int, type text, data jsonb)
-  JOIN run ON run.i = e.i
-), audited AS (
-  INSERT INTO audit_logs (${AUDIT_INSERT_COLUMNS})
-  SELECT ${AUDIT_SELECT} FROM jsonb_to_recordset($4::jsonb) AS l(${AUDIT_RECORD})
 )`;
 
-/** $n is the JSON of the part. */
+/** What of a step can change after it was first written; the arguments and the decision are sent again only with a person's edit. */
+const CHANGED_STEPS = (n: number): string => `, changed AS (
+  UPDATE run_steps s SET
+    status = c.status, decision = COALESCE(c.decision, s.decision), error = c.error, started_at = c.started_at, finished_at = c.finished_at,
+    args = COALESCE(c.args, s.args), approval_id = c.approval_id, attempts = c.attempts, lineage = c.lineage, result = c.result, suspicious = c.suspicious
+  FROM jsonb_to_recordset($${n}::jsonb) AS c(
+    i int, no int, status text, decision jsonb, error jsonb, started_at timestamptz, finished_at timestamptz, args jsonb, approval_id uuid,
+    attempts int, lineage jsonb, result jsonb, suspicious boolean)
+  JOIN run ON run.i = c.i
+  WHERE s.tenant_id = run.tenant_id AND s.run_id = run.id AND s.no = c.no
+)`;
+
 const APPROVALS = (n: number): string => `, opened AS (
   INSERT INTO approvals (tenant_id, id, run_id, step_no, kind, tool, args, call_hash, rule, reason, approvers, forbid_requester, requester_id, policy_version, expires_at)
   SELECT run.tenant_id, a.id, run.id, a.step_no, a.kind, a.tool, a.args, a.call_hash, a.rule, a.reason, a.approvers, a.forbid_requester, a.requester_id, a.policy_version,
@@ -112,14 +122,16 @@ SELECT run.tenant_id, run.id, run.last_seq, run.signal_no
 FROM (SELECT CASE WHEN (SELECT count(*) FROM run) < (SELECT count(*) FROM item) THEN openeaap_refuse() END AS guard) g
 LEFT JOIN run ON TRUE`;
 
-/** Parts that most commits have nothing for. Even unused, each costs the statement its start-up (relations, indexes), so they are left out. */
+/** Parts that a commit may have nothing for. Even unused, each costs the statement its start-up (relations, indexes), so they are left out. */
 const PARTS = [
+  { letter: 's', sql: NEW_STEPS },
+  { letter: 'c', sql: CHANGED_STEPS },
   { letter: 'a', sql: APPROVALS },
   { letter: 'u', sql: USAGE },
   { letter: 'q', sql: SETTLEMENTS },
 ] as const;
 
-/** All eight forms of the statement, by the letters of their parts; `commit-runs` alone is the lean one. */
+/** Every form of the statement, by the letters of its parts. A node uses a handful of them. */
 const FORMS: ReadonlyMap<string, Statement> = new Map(
   Array.from({ length: 2 ** PARTS.length }, (_, bits) => {
     const parts = PARTS.filter((_part, index) => (bits & (1 << index)) !== 0);
@@ -146,19 +158,25 @@ export function toCommitStatement(commits: readonly RunCommit[], auditRows: read
   const settlements = commits.flatMap((c) => c.settlements.map((s) => ({ tenant_id: c.lease.tenantId, counter: s.counter, delta: s.delta })));
   // Whoever ends a run closes what it waited for.
   const touchesApprovals = open.length + expire.length > 0 || commits.some((c) => c.to !== null && c.to.status !== 'paused');
-  const parts = { a: touchesApprovals ? { open, expire } : null, u: usage.length > 0 ? usage : null, q: settlements.length > 0 ? settlements : null };
+  const fresh = each((c) => c.steps.filter((step) => journalled(c, step) === undefined), (step, i) => fromStep(i, step));
+  const changed = each((c) => c.steps.flatMap((step) => pairWith(step, journalled(c, step))), ([step, before], i) => fromChangedStep(i, step, before));
+  const parts = { s: fresh.length > 0 ? fresh : null, c: changed.length > 0 ? changed : null, a: touchesApprovals ? { open, expire } : null, u: usage.length > 0 ? usage : null, q: settlements.length > 0 ? settlements : null };
   const present = PARTS.filter(({ letter }) => parts[letter] !== null).map(({ letter }) => letter);
   return {
     statement: FORMS.get(present.join('')) as Statement,
     values: [
       commits.map(toItem),
-      each((c) => c.steps, (step, i) => fromStep(i, step)),
       each((c) => c.events, (event, i, index) => ({ i, ord: index + 1, type: event.type, data: event.data })),
       auditRows,
       ...present.map((letter) => parts[letter]),
     ].map(toJsonb),
   };
 }
+
+/** Steps are numbered from 1 without a gap. */
+const journalled = (commit: RunCommit, step: Step): Step | undefined => commit.journal[step.no - 1];
+
+const pairWith = (step: Step, before: Step | undefined): readonly (readonly [Step, Step])[] => (before === undefined ? [] : [[step, before]]);
 
 function toItem(commit: RunCommit, i: number): object {
   return {
