@@ -95,8 +95,8 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
   const retryMs = options.retryMs ?? { first: 50, longest: 2_000 };
   const queue: (RunEntry | AuditEntry)[] = [];
   const closing = new AbortController();
-  /** The same connection for every group: another one would have to plan the statement again. */
-  const connection: HeldConnection = createHeldConnection(pool);
+  /** The same connection for every group: another one would have to plan the statement again. Every row is found by a key. */
+  const connection: HeldConnection = createHeldConnection(pool, 'SET enable_seqscan = off');
   let head: ChainHead = { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) };
   /** The database may hold more of the chain than `head` says. True at first: the chain may be an old one. */
   let doubtful = true;

@@ -14,7 +14,8 @@ export interface HeldConnection {
   readonly release: () => void;
 }
 
-export function createHeldConnection(pool: Pool): HeldConnection {
+/** `settings` are made once for each connection that is taken, e.g. `SET enable_seqscan = off`. */
+export function createHeldConnection(pool: Pool, settings: string): HeldConnection {
   let held: PoolClient | null = null;
 
   const drop = (client: PoolClient): void => {
@@ -25,8 +26,7 @@ export function createHeldConnection(pool: Pool): HeldConnection {
 
   return {
     run: async <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => {
-      held ??= hold(await pool.connect());
-      const client = held;
+      const client = held ?? (await take());
       try {
         return (await run<Row>(client, statement, values)).rows;
       } catch (thrown) {
@@ -38,14 +38,23 @@ export function createHeldConnection(pool: Pool): HeldConnection {
     release: () => {
       const client = held;
       held = null;
-      client?.release();
+      // The next one to be handed it must not inherit the settings.
+      client?.release(true);
     },
   };
 
-  function hold(client: PoolClient): PoolClient {
+  async function take(): Promise<PoolClient> {
+    const client = await pool.connect();
+    held = client;
     // For as long as the connection lives: an error that nobody listens to ends the process, and there may be two.
     client.on('error', () => drop(client));
     client.once('end', () => drop(client));
+    try {
+      await client.query(settings);
+    } catch (thrown) {
+      drop(client);
+      throw toStoreError(thrown);
+    }
     return client;
   }
 }
