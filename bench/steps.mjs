@@ -88,10 +88,10 @@ async function createWorld(pool, stepsPerRun) {
   const deps = createDeps(pool, lane, { stepsPerRun, ended, marks });
   const { agent } = await sql.createAgent(pool, { tenantId: TENANT, id: randomIds.newId(), name: 'bench', version: '1', configuration: { ...AGENT_DEFAULTS, tools: ['echo'], maxSteps: 1_000 } });
   await sql.setAgentStatus(pool, TENANT, agent.id, 'published');
-  const node = await startNode(deps, { nodeId: randomIds.newId(), host: 'bench', pid: process.pid, version: '0' });
+  const node = await startNode(deps, { nodeId: randomIds.newId(), host: 'bench', pid: process.pid, version: '0', roles: ['orchestrator'], drives: true });
 
   const runOne = async () => {
-    const { runId } = await acceptRun({ agent: { id: agent.id }, principal: PRINCIPAL, input: 'bench', idempotencyKey: null, source: 'bench', identity: null, traceId: null }, deps);
+    const { runId } = await acceptRun({ agent: { id: agent.id }, principal: PRINCIPAL, input: 'bench', idempotencyKey: null, priority: 'normal', source: 'bench', identity: null, traceId: null }, deps);
     const done = new Promise((resolve) => ended.set(runId, resolve));
     node.wake();
     await done;

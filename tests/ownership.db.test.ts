@@ -22,7 +22,7 @@ afterEach(async () => {
 const start = async (store: Partial<RunStore> = {}, options: { readonly deadAfterMs?: number; readonly concurrentRuns?: number } = {}): Promise<OrchestratorNode> => {
   const node = await startNode(
     { ...world.deps, store: { ...world.store, ...store } },
-    { nodeId: randomIds.newId(), host: 'test', pid: 1, version: '1', heartbeatMs: 20, deadAfterMs: 60_000, pollMs: 10, ...options },
+    { nodeId: randomIds.newId(), host: 'test', pid: 1, version: '1', roles: ['orchestrator'], drives: true, heartbeatMs: 20, deadAfterMs: 60_000, pollMs: 10, ...options },
   );
   nodes.push(node);
   return node;
@@ -105,7 +105,7 @@ describe('R2: one owner', () => {
     await dead.die();
     for (let n = 0; n < 5; n += 1) await world.accept(`task ${n}`);
     const node = await world.node();
-    expect(await world.store.claimRuns({ nodeId: node.id, limit: 2, deadAfterMs: 60_000, inHand: [] })).toMatchObject([{ run: { id: orphan } }, {}]);
+    expect(await node.claim([], 2)).toMatchObject([{ run: { id: orphan } }, {}]);
   });
 
   test('R2: a run is claimed by one of many who claim at once', async () => {
@@ -118,13 +118,13 @@ describe('R2: one owner', () => {
 
   test('R2: a claim whose answer was lost is made again by the same node', async () => {
     let lost = 0;
-    const claimRuns: RunStore['claimRuns'] = async (claim) => {
-      const claimed = await world.store.claimRuns(claim);
-      if (claimed.length === 0 || lost > 0) return claimed;
+    const claimDue: RunStore['claimDue'] = async (claim) => {
+      const claimed = await world.store.claimDue(claim);
+      if (claimed.runs.length === 0 || lost > 0) return claimed;
       lost += 1;
       throw new PlatformError('unavailable', 'The answer was lost.');
     };
-    await start({ claimRuns });
+    await start({ claimDue });
     const runId = await world.accept();
     await until('the run completed', async () => (await world.run(runId)).status === 'completed');
     expect(lost).toBe(1);

@@ -45,7 +45,7 @@ async function unluckyNode(random: (below: number) => number): Promise<void> {
     throw new PlatformError('unavailable', 'The node is dead.');
   };
   const node = await world.node({ store: { ...world.store, commitRun } });
-  for (const claimed of await world.store.claimRuns({ nodeId: node.id, limit: 1 + random(4), deadAfterMs: 60_000, inHand: [] })) {
+  for (const claimed of await node.claim([], 1 + random(4))) {
     await node.drive(claimed, { stop: stop.signal });
   }
   await node.die();

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { Pool } from 'pg';
-import type { AgentConfiguration, Approval, ApprovalVerdict, ClaimedRun, JsonObject, JsonValue, Principal, Proposal, Run, RunEvent, Step } from '@openeaap/kernel';
-import { AGENT_DEFAULTS, randomIds, systemClock } from '@openeaap/kernel';
+import type { AgentConfiguration, Approval, ApprovalVerdict, ClaimedRun, JsonObject, JsonValue, Principal, Priority, Proposal, Run, RunEvent, Step } from '@openeaap/kernel';
+import { AGENT_DEFAULTS, NO_CONCURRENCY_LIMITS, randomIds, systemClock } from '@openeaap/kernel';
 import type { ThinkContext, ThinkRequest, ThinkResponse } from '@openeaap/adapter';
 import type { AuditReport } from '@openeaap/audit';
 import { chainRows, createToAuditRow, genesisHash, verifyAudit } from '@openeaap/audit';
@@ -28,7 +28,7 @@ export type Think = (request: ThinkRequest, context: ThinkContext) => Promise<Pr
 export interface TestNode {
   readonly id: string;
   readonly deps: DriveDeps;
-  readonly claim: (inHand?: readonly string[]) => Promise<readonly ClaimedRun[]>;
+  readonly claim: (inHand?: readonly string[], limit?: number) => Promise<readonly ClaimedRun[]>;
   /** Drives one claimed run until it rests; `stop` is a crash as the process would see it. */
   readonly drive: (claimed: ClaimedRun, signals?: { readonly stop?: AbortSignal; readonly rest?: AbortSignal; readonly interrupt?: AbortController }) => Promise<void>;
   /** Claims and drives until nothing is due any more. */
@@ -50,7 +50,7 @@ export interface World {
   readonly logged: { readonly level: string; readonly message: string; readonly fields: object }[];
   /** What the runtime answers; by default the answer "done". Looked up at each think. */
   think: Think;
-  readonly accept: (input?: string | JsonObject, options?: { readonly key?: string; readonly principal?: Principal; readonly agent?: string }) => Promise<string>;
+  readonly accept: (input?: string | JsonObject, options?: { readonly key?: string; readonly principal?: Principal; readonly agent?: string; readonly priority?: Priority }) => Promise<string>;
   readonly createAgent: (name: string, configuration?: Partial<AgentConfiguration>) => Promise<string>;
   readonly node: (overrides?: Partial<DriveDeps>) => Promise<TestNode>;
   readonly decide: (approvalId: string, verdict: ApprovalVerdict, options?: { readonly by?: Principal; readonly args?: JsonObject; readonly comment?: string; readonly hash?: string }) => Promise<Approval>;
@@ -161,7 +161,7 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
     accept: async (input = 'the task', given = {}) =>
       (
         await acceptRun(
-          { agent: { name: given.agent ?? 'agent' }, principal: given.principal ?? ALICE, input, idempotencyKey: given.key ?? null, source: 'api', identity: null, traceId: null },
+          { agent: { name: given.agent ?? 'agent' }, principal: given.principal ?? ALICE, input, idempotencyKey: given.key ?? null, priority: given.priority ?? 'normal', source: 'api', identity: null, traceId: null },
           deps,
         )
       ).runId,
@@ -202,7 +202,8 @@ function toRunStore(pool: Pool, lane: CommitLane): RunStore {
     getRun: async (tenantId, runId) => (await sql.getRun(pool, tenantId, runId))?.run ?? null,
     findRunByKey: (tenantId, key) => sql.findRunByKey(pool, tenantId, key),
     findAgent: (tenantId, reference) => sql.findAgent(pool, tenantId, reference),
-    claimRuns: (claim) => sql.claimRuns(pool, claim),
+    claimDue: (claim) => sql.claimDue(pool, { ...claim, limits: NO_CONCURRENCY_LIMITS }),
+    claimOrphans: (claim) => sql.claimOrphans(pool, claim),
     readSteps: (tenantId, runId) => sql.readSteps(pool, tenantId, runId),
     readSignals: (tenantId, runId) => sql.readSignals(pool, tenantId, runId),
     commitRun: (commit) => lane.commitRun(commit),
@@ -217,10 +218,17 @@ function toRunStore(pool: Pool, lane: CommitLane): RunStore {
   };
 }
 
+/** As a node looks: first for what nobody drives, then for what is due. */
+async function claimAll(store: RunStore, claim: { readonly nodeId: string; readonly limit: number; readonly inHand: readonly string[] }): Promise<readonly ClaimedRun[]> {
+  const orphans = await store.claimOrphans({ ...claim, deadAfterMs: 60_000 });
+  if (orphans.length >= claim.limit) return orphans;
+  return [...orphans, ...(await store.claimDue({ nodeId: claim.nodeId, limit: claim.limit - orphans.length })).runs];
+}
+
 async function createNode(deps: DriveDeps, pool: Pool): Promise<TestNode> {
   const id = randomIds.newId();
-  await deps.store.registerNode({ id, host: 'test', pid: process.pid, version: '1' });
-  const claim: TestNode['claim'] = (inHand = []) => deps.store.claimRuns({ nodeId: id, limit: 50, deadAfterMs: 60_000, inHand });
+  await deps.store.registerNode({ id, host: 'test', pid: process.pid, version: '1', roles: ['orchestrator'] });
+  const claim: TestNode['claim'] = (inHand = [], limit = 50) => claimAll(deps.store, { nodeId: id, limit, inHand });
   const drive: TestNode['drive'] = (claimed, signals = {}) => {
     let interrupt = signals.interrupt ?? new AbortController();
     return driveRun(claimed, deps, {

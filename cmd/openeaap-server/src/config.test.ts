@@ -21,6 +21,27 @@ describe('parseConfig', () => {
     expect(() => parse(argv)).toThrow(message);
   });
 
+  test('a node has every role unless it is told', () => {
+    expect([...parse([]).roles]).toEqual(['api', 'orchestrator', 'gateway']);
+    expect([...parse(['--role=api']).roles]).toEqual(['api']);
+    expect([...parse(['--role', 'orchestrator, gateway']).roles]).toEqual(['orchestrator', 'gateway']);
+  });
+
+  test.each([
+    [['--role', 'worker'], /--role takes api, orchestrator, gateway, with commas between them, not "worker"/],
+    [['--role', 'orchestrator'], /Write orchestrator,gateway/],
+    [['--role', 'gateway'], /Add api or orchestrator/],
+    [['--role', 'api', '--demo'], /the demo needs every role/],
+  ])('%j is refused with the cure', (argv, message) => {
+    expect(() => parse(argv)).toThrow(message);
+  });
+
+  test('how long a stop may take', () => {
+    expect(parse([]).drainMs).toBe(25_000);
+    expect(parse([], { OPENEAAP_DRAIN_SECONDS: '90' }).drainMs).toBe(90_000);
+    expect(() => parse([], { OPENEAAP_DRAIN_SECONDS: 'soon' })).toThrow(/OPENEAAP_DRAIN_SECONDS takes seconds/);
+  });
+
   test('safety cannot be switched off', () => {
     expect(() => parse([], { ENABLE_AUDIT_LOG: 'false' })).toThrow(/cannot be switched off/);
     expect(() => parse([], { ENABLE_PII_MASKING: '0' })).toThrow(/cannot be switched off/);

@@ -20,6 +20,9 @@ export interface ServerConfig {
   /** Run the flagship job and show it. */
   readonly job: 'none' | 'once' | 'stay';
   readonly logLevel: string;
+  readonly roles: ReadonlySet<Role>;
+  /** How long runs in hand get to reach a rest when the program is asked to stop. */
+  readonly drainMs: number;
   readonly otlpEndpoint: string | undefined;
   readonly adminKey: string | undefined;
   readonly maskingKey: string | undefined;
@@ -31,7 +34,16 @@ export interface ServerConfig {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+/**
+ * What a node is for. `api`: the REST API and its streams. `orchestrator`: claims and drives runs. `gateway`: reaches the
+ * models; runs think through the gateway of their own process, so `orchestrator` needs it.
+ */
+export const ROLES = ['api', 'orchestrator', 'gateway'] as const;
+export type Role = (typeof ROLES)[number];
+
 export const DEFAULT_PORT = 7080;
+/** Less than the 30 s that Kubernetes gives a pod, more than most model calls take. */
+const DEFAULT_DRAIN_SECONDS = 25;
 
 const OPTIONS = {
   host: { type: 'string' },
@@ -39,6 +51,7 @@ const OPTIONS = {
   'data-dir': { type: 'string' },
   'config-dir': { type: 'string' },
   'policy-dir': { type: 'string' },
+  role: { type: 'string' },
   json: { type: 'boolean' },
   demo: { type: 'boolean' },
   job: { type: 'boolean' },
@@ -46,20 +59,21 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const;
 
-export const USAGE = `openeaap-server [--port N] [--host 127.0.0.1] [--data-dir DIR] [--config-dir DIR] [--policy-dir DIR] [--json] [--demo] [--job [--once]]
+export const USAGE = `openeaap-server [--port N] [--host 127.0.0.1] [--data-dir DIR] [--config-dir DIR] [--policy-dir DIR] [--role ROLES] [--json] [--demo] [--job [--once]]
 
   --port N        7080 by default, or the next free one; with --port exactly this one; 0: any free port
   --host ADDRESS  127.0.0.1 by default
   --data-dir DIR  state: embedded database, keys, connection.json (./.openeaap)
-  --config-dir DIR  msig.yaml, directory.yaml, triggers.yaml (./configs)
+  --config-dir DIR  msig.yaml, directory.yaml, triggers.yaml, limits.yaml (./configs)
   --policy-dir DIR  the policy, all *.yaml of the folder together (./policies)
+  --role ROLES    what this node does: api, orchestrator, gateway, with commas (all of them)
   --json          print one line {"url": ..., "api_key": ...} when ready
   --demo          add the demo's agent, SOPs, users, tools and simulators
   --job           run the flagship job (implies --demo); with --once stop after it
 
 Environment: DATABASE_URL (or DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL,
 THREAT_INTEL_URL, THREAT_INTEL_KEY, CMDB_URL, FIREWALL_URL, OTEL_EXPORTER_OTLP_ENDPOINT, LOG_LEVEL, OPENEAAP_DATA_DIR, OPENEAAP_ADMIN_KEY,
-OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
+OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for runs in hand when the program is stopped), OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
 
 /** Errors: invalid_input that names the flag or variable and the cure. */
 export function parseConfig(argv: readonly string[], cwd: string, variables: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
@@ -87,6 +101,8 @@ export function parseConfig(argv: readonly string[], cwd: string, variables: Rea
     demo: flags.demo === true || job !== 'none',
     job,
     logLevel: parseLogLevel(environment['LOG_LEVEL']),
+    roles: parseRoles(flags.role, { demo: flags.demo === true || job !== 'none' }),
+    drainMs: parseDrain(environment['OPENEAAP_DRAIN_SECONDS'], job) * 1_000,
     otlpEndpoint: environment['OTEL_EXPORTER_OTLP_ENDPOINT'],
     adminKey: environment['OPENEAAP_ADMIN_KEY'],
     maskingKey: environment['OPENEAAP_MASKING_KEY'],
@@ -118,6 +134,30 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 function parseLogLevel(text = 'info'): string {
   if (LOG_LEVELS.includes(text)) return text;
   throw new PlatformError('invalid_input', `LOG_LEVEL is one of ${LOG_LEVELS.join(', ')}, not "${text}".`, { details: { field: 'LOG_LEVEL' } });
+}
+
+function parseRoles(text: string | undefined, { demo }: { readonly demo: boolean }): ReadonlySet<Role> {
+  const wrong = (message: string): PlatformError => new PlatformError('invalid_input', message, { details: { field: '--role' } });
+  const names = text === undefined ? [...ROLES] : text.split(',').map((name) => name.trim());
+  const roles = new Set(
+    names.map((name) => {
+      const role = ROLES.find((known) => known === name);
+      if (role === undefined) throw wrong(`--role takes ${ROLES.join(', ')}, with commas between them, not "${name}".`);
+      return role;
+    }),
+  );
+  if (roles.has('orchestrator') && !roles.has('gateway')) throw wrong('--role: runs think through the gateway of their own process. Write orchestrator,gateway.');
+  if (!roles.has('api') && !roles.has('orchestrator')) throw wrong('--role: a gateway alone would serve nobody yet. Add api or orchestrator.');
+  if (demo && roles.size < ROLES.length) throw wrong('--role: the demo needs every role in one process. Leave --role out.');
+  return roles;
+}
+
+/** The demo has nothing that is worth waiting for when somebody presses Ctrl-C. */
+function parseDrain(text: string | undefined, job: ServerConfig['job']): number {
+  if (text === undefined) return job === 'none' ? DEFAULT_DRAIN_SECONDS : 2;
+  const seconds = Number(text);
+  if (Number.isFinite(seconds) && seconds >= 0 && seconds <= 3_600) return seconds;
+  throw new PlatformError('invalid_input', `OPENEAAP_DRAIN_SECONDS takes seconds from 0 to 3600, not "${text}".`, { details: { field: 'OPENEAAP_DRAIN_SECONDS' } });
 }
 
 function parsePort(text: string | undefined): number {

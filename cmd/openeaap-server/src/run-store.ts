@@ -1,10 +1,13 @@
 import type { Pool } from 'pg';
+import type { ConcurrencyLimits } from '@openeaap/kernel';
+import { NO_CONCURRENCY_LIMITS } from '@openeaap/kernel';
 import type { RunStore } from '@openeaap/orchestrator';
 import type { CommitLane } from '@openeaap/store';
 import {
   acceptRun,
   beatNode,
-  claimRuns,
+  claimDue,
+  claimOrphans,
   decideApproval,
   findAgent,
   findRunByKey,
@@ -20,13 +23,14 @@ import {
 } from '@openeaap/store';
 
 /** The store as the orchestrator knows it. */
-export function createRunStore(pool: Pool, lane: CommitLane): RunStore {
+export function createRunStore(pool: Pool, lane: CommitLane, limits: ConcurrencyLimits = NO_CONCURRENCY_LIMITS): RunStore {
   return {
     acceptRun: (run) => acceptRun(pool, run),
     findRunByKey: (tenantId, key) => findRunByKey(pool, tenantId, key),
     getRun: async (tenantId, runId) => (await getRun(pool, tenantId, runId))?.run ?? null,
     findAgent: (tenantId, reference) => findAgent(pool, tenantId, reference),
-    claimRuns: (claim) => claimRuns(pool, claim),
+    claimDue: (claim) => claimDue(pool, { ...claim, limits }),
+    claimOrphans: (claim) => claimOrphans(pool, claim),
     readSteps: (tenantId, runId) => readSteps(pool, tenantId, runId),
     readSignals: (tenantId, runId) => readSignals(pool, tenantId, runId),
     commitRun: lane.commitRun,

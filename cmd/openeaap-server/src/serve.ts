@@ -31,15 +31,15 @@ export interface Served {
   readonly close: () => Promise<void>;
 }
 
-/** How long runs in hand get to reach a rest when the program is asked to stop. */
-const DRAIN_MS = 5_000;
+/** For requests in flight when the program is asked to stop. */
+const HTTP_DRAIN_MS = 5_000;
 const PORTS_TO_TRY = 20;
 
 /** Starts the whole platform in this process; `close` stops it in the opposite order. */
 export async function serve(config: ServerConfig, log: Logger, version: string): Promise<Served> {
   await ensureStateFolder(config.dataDir);
   const database = await openDatabase({ databaseUrl: config.databaseUrl, dataDir: config.dataDir, onError: (err) => log.warn({ err }, 'a database connection was lost'), log: (line) => log.info(line) });
-  const opened: Opened = { database, tracing: startTracing({ endpoint: config.otlpEndpoint, version }), simulators: null, wired: null, app: null };
+  const opened: Opened = { database, tracing: startTracing({ endpoint: config.otlpEndpoint, version }), drainMs: config.drainMs, simulators: null, wired: null, app: null };
   try {
     return await open(opened, config, log, version);
   } catch (thrown) {
@@ -51,6 +51,7 @@ export async function serve(config: ServerConfig, log: Logger, version: string):
 interface Opened {
   readonly database: Database;
   readonly tracing: Tracing;
+  readonly drainMs: number;
   simulators: Simulators | null;
   wired: Wired | null;
   app: FastifyInstance | null;
@@ -70,7 +71,7 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
     knowledge: config.demo ? [{ dir: demoFiles.sopsDir, prefix: 'sops' }] : [],
   });
   opened.wired = wired;
-  const app = createHttpApp(createPlatform(wired.context), { version, logger: log, newTraceId: randomIds.newTraceId });
+  const app = createHttpApp(createPlatform(wired.context), { version, logger: log, newTraceId: randomIds.newTraceId, servesApi: config.roles.has('api') });
   opened.app = app;
   const url = await listen(app, config);
   const { apiKey, keyIsNew } = await ensureAdminKey(database, config);
@@ -97,7 +98,7 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
 async function closeAll(opened: Opened, log: Logger): Promise<void> {
   const steps: readonly (readonly [string, () => Promise<unknown> | undefined])[] = [
     ['http', () => closeHttp(opened.app)],
-    ['platform', () => opened.wired?.close(DRAIN_MS)],
+    ['platform', () => opened.wired?.close(opened.drainMs)],
     ['simulators', () => opened.simulators?.close()],
     ['tracing', () => opened.tracing.close()],
     ['database', () => opened.database.close()],
@@ -114,7 +115,7 @@ async function closeAll(opened: Opened, log: Logger): Promise<void> {
 /** Requests in flight get their time; what still holds a connection after it is cut. */
 async function closeHttp(app: FastifyInstance | null): Promise<void> {
   if (app === null) return;
-  const timer = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+  const timer = setTimeout(() => app.server.closeAllConnections(), HTTP_DRAIN_MS);
   await app.close().finally(() => clearTimeout(timer));
 }
 

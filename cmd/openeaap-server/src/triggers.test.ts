@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseDirectory } from './directory.ts';
 import { parseTriggers, toDedupKey } from './triggers.ts';
 
-const trigger = { name: 'siem', agent: 'a', userId: 'u', dedupBy: ['id', 'alert_id'] };
+const trigger = { name: 'siem', agent: 'a', userId: 'u', dedupBy: ['id', 'alert_id'], priority: 'normal' as const };
 
 describe('triggers', () => {
   test('the same alert is the same key, whatever else changed in it', () => {
@@ -20,8 +20,15 @@ describe('triggers', () => {
     [{ triggers: [{ name: 'x' }] }, /triggers\[0\]\.agent must be a text/],
     [{ triggers: [{ name: 'x', agent: 'a', user: 'u', dedup: [] }] }, /unknown key "dedup"/],
     [{ trigger: [] }, /list "triggers"/],
+    [{ triggers: [{ name: 'x', agent: 'a', user: 'u', priority: 'asap' }] }, /triggers\[0\]\.priority must be one of low, normal, high, urgent/],
   ])('%j is refused and says where', (document, message) => {
     expect(() => parseTriggers(document, 'triggers.yaml')).toThrow(message);
+  });
+
+  test('a trigger may have a priority of its own', () => {
+    const entry = { name: 'x', agent: 'a', user: 'u' };
+    expect(parseTriggers({ triggers: [entry] }, 'triggers.yaml').get('x')?.priority).toBe('normal');
+    expect(parseTriggers({ triggers: [{ ...entry, priority: 'urgent' }] }, 'triggers.yaml').get('x')?.priority).toBe('urgent');
   });
 
   test('no file is no trigger', () => {

@@ -1,5 +1,5 @@
-import type { JsonObject, JsonValue } from '@openeaap/kernel';
-import { PlatformError, hashJson, isJsonObject } from '@openeaap/kernel';
+import type { JsonObject, JsonValue, Priority } from '@openeaap/kernel';
+import { PRIORITIES, PlatformError, hashJson, isJsonObject } from '@openeaap/kernel';
 
 /** `configs/triggers.yaml`: how an event from outside becomes a run. */
 export interface Trigger {
@@ -10,6 +10,7 @@ export interface Trigger {
   readonly userId: string;
   /** Fields that tell two events apart, e.g. `id`; an event without any of them is told apart by its whole body. */
   readonly dedupBy: readonly string[];
+  readonly priority: Priority;
 }
 
 export function parseTriggers(document: unknown, file: string): ReadonlyMap<string, Trigger> {
@@ -18,16 +19,18 @@ export function parseTriggers(document: unknown, file: string): ReadonlyMap<stri
   if (!isJsonObject(document) || !Array.isArray(document['triggers'])) throw wrong('there must be a list "triggers".');
   const triggers = (document['triggers'] as readonly unknown[]).map((entry, index): Trigger => {
     const at = `triggers[${index}]`;
-    if (!isJsonObject(entry)) throw wrong(`${at} must be a mapping with name, agent, user and dedup_by.`);
-    const { name, agent, user, dedup_by: dedupBy = [], ...rest } = entry;
+    if (!isJsonObject(entry)) throw wrong(`${at} must be a mapping with name, agent, user, dedup_by and priority.`);
+    const { name, agent, user, dedup_by: dedupBy = [], priority = 'normal', ...rest } = entry;
     const unknown = Object.keys(rest)[0];
-    if (unknown !== undefined) throw wrong(`${at} has an unknown key "${unknown}"; it takes name, agent, user and dedup_by.`);
+    if (unknown !== undefined) throw wrong(`${at} has an unknown key "${unknown}"; it takes name, agent, user, dedup_by and priority.`);
     const textOf = (key: string, value: unknown): string => {
       if (typeof value !== 'string' || value === '') throw wrong(`${at}.${key} must be a text.`);
       return value;
     };
     if (!Array.isArray(dedupBy) || !dedupBy.every((field) => typeof field === 'string')) throw wrong(`${at}.dedup_by must be a list of field names.`);
-    return { name: textOf('name', name), agent: textOf('agent', agent), userId: textOf('user', user), dedupBy };
+    const known = PRIORITIES.find((level) => level === priority);
+    if (known === undefined) throw wrong(`${at}.priority must be one of ${PRIORITIES.join(', ')}.`);
+    return { name: textOf('name', name), agent: textOf('agent', agent), userId: textOf('user', user), dedupBy, priority: known };
   });
   return new Map(triggers.map((trigger) => [trigger.name, trigger]));
 }

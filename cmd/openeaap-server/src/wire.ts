@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import type { Notice } from '@openeaap/kernel';
 import { PlatformError, randomIds, systemClock } from '@openeaap/kernel';
 import type { SignedHead } from '@openeaap/audit';
 import { chainRows, createHeadSigner, createToAuditRow, genesisHash, signHead } from '@openeaap/audit';
@@ -11,7 +12,7 @@ import { startFeedbackCollector } from '@openeaap/mtfs';
 import { createGateway, describeInactiveSettings, parseGatewayConfig, withOpenAiEnvironment } from '@openeaap/msig';
 import type { Gateway } from '@openeaap/msig';
 import { createNativeRuntime } from '@openeaap/native-runtime';
-import type { DriveDeps, RunStore } from '@openeaap/orchestrator';
+import type { DriveDeps, OrchestratorNode, RunStore } from '@openeaap/orchestrator';
 import { startNode } from '@openeaap/orchestrator';
 import type { Plugin, Registry } from '@openeaap/registry';
 import { createRegistry } from '@openeaap/registry';
@@ -22,12 +23,14 @@ import {
   collectPair,
   createCommitLane,
   createKnowledgeStore,
+  createNoticeBoard,
   ensureAuditPartitions,
   forgetExpiredCounters,
   listUnsealedTails,
   listWaitingFeedback,
   readEvents,
   readPolicy,
+  readPositions,
   saveAuditHead,
   savePolicy,
   stopAllNodes,
@@ -36,6 +39,7 @@ import {
 import { TENANT, putUsers } from './access.ts';
 import type { ServerConfig } from './config.ts';
 import { parseDirectory } from './directory.ts';
+import { parseLimits } from './limits.ts';
 import { createEventHub } from './event-hub.ts';
 import type { EventHub } from './event-hub.ts';
 import { createMetrics } from './metrics.ts';
@@ -92,6 +96,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
   await sealDeadChains(database, database.kind === 'embedded' ? 0 : DEAD_WRITER_MS, auditKey, keepSigned);
   if (database.kind === 'embedded') await stopAllNodes(pool);
   await putUsers(pool, parseDirectory(await readYaml(path.join(config.configDir, 'directory.yaml')), 'directory.yaml', TENANT));
+  const limits = parseLimits(await readYaml(path.join(config.configDir, 'limits.yaml')), 'limits.yaml');
   const triggers = parseTriggers(await readYaml(path.join(config.configDir, 'triggers.yaml')), 'triggers.yaml');
 
   const policy = await createPolicyKeeper({
@@ -112,7 +117,13 @@ export async function wire(options: WireOptions): Promise<Wired> {
   });
   const signer = createHeadSigner({ key: auditKey, head: lane.head, keep: keepSigned, clock, onError: (err) => log.warn({ err }, 'an audit head could not be signed') });
 
-  const metrics: Metrics = createMetrics({ runsInHand: () => node.runsInHand(), streamReaders: () => hub.readers() });
+  let node: OrchestratorNode | null = null;
+  const hear = (notice: Notice): void => {
+    hub.hear(notice);
+    if (notice.kind === 'due') node?.wake();
+    if (notice.kind === 'cancel') node?.interrupt(notice.runId);
+  };
+  const metrics: Metrics = createMetrics({ runsInHand: () => node?.runsInHand() ?? 0, streamReaders: () => hub.readers() });
   const gateway = await openGateway(config, metrics, log);
   const sessions = createModelSessions(gateway);
   const knowledgeStore = createKnowledgeStore(pool);
@@ -120,17 +131,34 @@ export async function wire(options: WireOptions): Promise<Wired> {
   const registry = await openRegistry(options, sessions, retrieve);
   for (const folder of options.knowledge) await loadKnowledge(folder, knowledgeStore, log);
 
-  const hub: EventHub = createEventHub({ readEvents: (from) => readEvents(pool, from), sleep: clock.sleep });
+  const board = createNoticeBoard({
+    pool,
+    nodeId,
+    clock,
+    onNotice: (notice) => hear(notice),
+    // Whatever was missed while nobody listened: look once.
+    onGap: () => node?.wake(),
+    onError: (error) => log.warn({ code: error.code }, 'nodes cannot tell each other news; they look once a second'),
+  });
+  const hub: EventHub = createEventHub({
+    readEvents: (from) => readEvents(pool, from),
+    readPositions: (runs) => readPositions(pool, runs),
+    post: board.post,
+    now: Date.now,
+    onError: (err) => log.warn({ err }, 'the runs that are read could not be looked at; it will be tried again'),
+  });
   const store: RunStore = {
-    ...createRunStore(pool, lane),
+    ...createRunStore(pool, lane, limits),
     // Whoever signs off has signed its last row: what comes after it is forged.
     stopNode: async (id) => {
       await signer.signNow();
       await stopNode(pool, id);
+      // What it leaves is taken over now, not at the next poll.
+      board.post({ kind: 'due' });
     },
   };
   const deps = createDriveDeps({ store, policy, registry, gateway, sessions, hub, metrics, tracing, log });
-  const node = await startNode(deps, { nodeId, host: hostname(), pid: process.pid, version: options.version });
+  node = await startNode(deps, { nodeId, host: hostname(), pid: process.pid, version: options.version, roles: [...config.roles], drives: config.roles.has('orchestrator') });
   const collector = startFeedbackCollector({
     store: { listWaiting: (limit) => listWaitingFeedback(pool, limit), collect: (pair) => collectPair(pool, pair) },
     ids,
@@ -138,11 +166,13 @@ export async function wire(options: WireOptions): Promise<Wired> {
     onError: (err) => log.warn({ err }, 'feedback could not be collected'),
   });
   const housekeeping = startHousekeeping(database, log, () => sealDeadChains(database, DEAD_WRITER_MS, auditKey, keepSigned));
+  const driving = node;
   const context: PlatformContext = {
     pool,
     lane,
     deps,
     node,
+    post: board.post,
     policy,
     registry,
     gateway,
@@ -166,7 +196,9 @@ export async function wire(options: WireOptions): Promise<Wired> {
     gateway,
     close: async (drainMs) => {
       housekeeping.stop();
-      await node.stop(drainMs);
+      await driving.stop(drainMs);
+      await board.close();
+      hub.close();
       await collector.close();
       await lane.close();
       await signer.close();

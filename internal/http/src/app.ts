@@ -41,6 +41,8 @@ export interface HttpAppOptions {
   readonly sseStallMs?: number;
   /** Most event streams at once. */
   readonly sseStreams?: number;
+  /** false: a node that only drives runs answers probes and metrics, and nothing else. Default true. */
+  readonly servesApi?: boolean;
   /** W3C trace ids: 32 lower-case hex characters. */
   readonly newTraceId?: () => string;
 }
@@ -56,7 +58,7 @@ const RECEIVE_TIMEOUT_MS = 30_000;
  * test. `close()` ends the event streams, waits for the requests in flight, and frees the socket.
  */
 export function createHttpApp(port: PlatformPort, options: HttpAppOptions): FastifyInstance {
-  const { version, logger, limits, newTraceId } = toTotal(options);
+  const { version, logger, limits, newTraceId, servesApi } = toTotal(options);
   const app = fastify({
     ...logger,
     bodyLimit: limits.bodyBytes,
@@ -103,7 +105,7 @@ export function createHttpApp(port: PlatformPort, options: HttpAppOptions): Fast
   app.register(swagger, toSwaggerOptions());
   const context = { port, sse, version };
   app.register(systemRoutes(context));
-  for (const register of API_ROUTES) app.register(register(context), { prefix: BASE });
+  for (const register of servesApi ? API_ROUTES : []) app.register(register(context), { prefix: BASE });
   return app;
 }
 
@@ -113,6 +115,7 @@ function toTotal(options: HttpAppOptions) {
     logger === undefined || logger === false ? { logger: false } : { loggerInstance: logger };
   return {
     version: options.version,
+    servesApi: options.servesApi ?? true,
     logger: loggerOptions,
     newTraceId: options.newTraceId ?? randomIds.newTraceId,
     limits: {

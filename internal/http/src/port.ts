@@ -11,6 +11,7 @@ import type {
   JsonValue,
   LineageRef,
   Principal,
+  Priority,
   Run,
   RunEvent,
   RunStatus,
@@ -173,6 +174,7 @@ export interface CreateRunRequest {
   /** Run for this user (rights from the directory); null: for the caller. */
   readonly userId: string | null;
   readonly idempotencyKey: string | null;
+  readonly priority: Priority;
   readonly trace: TraceContext;
 }
 

@@ -52,6 +52,7 @@ export function toRunView({ run, lineage, pendingApprovals }: RunDetail): View<'
     user_id: run.principal.userId,
     trace_id: run.traceId,
     status: run.status,
+    priority: run.priority,
     pause_reason: run.pauseReason,
     input: run.input,
     output: run.output,

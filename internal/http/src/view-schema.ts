@@ -1,7 +1,7 @@
 import type { Static, TSchema } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
 import type { JsonValue } from '@openeaap/kernel';
-import { ERROR_CODES, RUN_EVENT_TYPES, RUN_STATUSES } from '@openeaap/kernel';
+import { ERROR_CODES, PRIORITIES, RUN_EVENT_TYPES, RUN_STATUSES } from '@openeaap/kernel';
 
 /**
  * What the API answers, in snake_case: one schema is the type of the mapper in `to-view.ts` and the
@@ -85,6 +85,7 @@ export const RunView = component(
     user_id: Text,
     trace_id: Text,
     status: Type.Enum([...RUN_STATUSES]),
+    priority: Type.Enum([...PRIORITIES]),
     pause_reason: Nullable(Type.Enum(['approval', 'uncertain_outcome'])),
     input: Json('As it was sent.'),
     output: Json('The conclusion; null until completed.'),

@@ -2,6 +2,7 @@ import type { TokenUsage } from './chat.ts';
 import type { ErrorCode } from './error.ts';
 import type { JsonValue } from './json.ts';
 import type { Principal } from './principal.ts';
+import type { Priority } from './priority.ts';
 
 export type RunStatus = 'pending' | 'running' | 'paused' | 'completed' | 'failed' | 'cancelled';
 
@@ -33,6 +34,7 @@ export interface Run {
   readonly principal: Principal;
   readonly traceId: string;
   readonly idempotencyKey: string | null;
+  readonly priority: Priority;
   readonly status: RunStatus;
   readonly input: JsonValue;
   readonly output: JsonValue | null;

@@ -70,7 +70,7 @@ describe('createBell', () => {
     const bell = createBell();
     const waited = bell.wait(60_000, never());
     bell.ring();
-    await waited;
+    await expect(waited).resolves.toBeUndefined();
   });
 
   test('a ring before the wait is remembered, once', async () => {
@@ -92,7 +92,7 @@ describe('createBell', () => {
     const stop = new AbortController();
     const waited = createBell().wait(60_000, stop.signal);
     stop.abort();
-    await waited;
-    await createBell().wait(60_000, stop.signal);
+    await expect(waited).resolves.toBeUndefined();
+    await expect(createBell().wait(60_000, stop.signal)).resolves.toBeUndefined();
   });
 });

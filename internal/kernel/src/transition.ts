@@ -6,6 +6,7 @@ import type { TokenUsage } from './chat.ts';
 import type { NewRunEvent } from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { Principal } from './principal.ts';
+import type { Priority } from './priority.ts';
 import type { Lease, PauseReason, Run, RunError } from './run.ts';
 import type { Step } from './step.ts';
 
@@ -112,6 +113,7 @@ export interface NewRun {
   readonly idempotencyKey: string | null;
   /** SHA-256 of the request: the same key with another hash is another request (R1). */
   readonly requestHash: string;
+  readonly priority: Priority;
   readonly input: JsonValue;
   readonly source: string;
   readonly events: readonly NewRunEvent[];

@@ -1,4 +1,4 @@
-import type { Agent, JsonObject, JsonValue, Principal } from '@openeaap/kernel';
+import type { Agent, JsonObject, JsonValue, Principal, Priority } from '@openeaap/kernel';
 import { LIMITS, PlatformError, hashJson } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import type { AgentReference } from './port.ts';
@@ -9,6 +9,7 @@ export interface RunRequest {
   readonly principal: Principal;
   readonly input: string | JsonObject;
   readonly idempotencyKey: string | null;
+  readonly priority: Priority;
   readonly source: string;
   /** What two requests with the same key must have in common to be one; null: everything that was sent. */
   readonly identity: JsonValue;
@@ -51,6 +52,7 @@ export async function acceptRun(given: RunRequest, deps: Pick<DriveDeps, 'store'
     rootSpanId: deps.ids.newTraceId().slice(0, 16),
     idempotencyKey: request.idempotencyKey,
     requestHash: hashRequest(request),
+    priority: request.priority,
     input: deps.text.mask(request.input),
     source: request.source,
     events: [{ type: 'run_created', data: { run_id: id, status: 'pending', agent: agent.name, agent_version: agent.version, user_id: principal.userId, source: request.source, trace_id: traceId } }],
@@ -95,8 +97,8 @@ async function findRunnable(request: RunRequest, deps: Pick<DriveDeps, 'store'>)
 }
 
 function hashRequest(request: RunRequest): string {
-  const { agent, principal, input, identity } = request;
+  const { agent, principal, input, identity, priority } = request;
   if (identity !== null) return hashJson(identity);
-  const body: JsonValue = { agent: { id: agent.id ?? null, name: agent.name ?? null, version: agent.version ?? null }, user_id: principal.userId, input };
+  const body: JsonValue = { agent: { id: agent.id ?? null, name: agent.name ?? null, version: agent.version ?? null }, user_id: principal.userId, input, ...(priority === 'normal' ? {} : { priority }) };
   return hashJson(body);
 }

@@ -1,10 +1,11 @@
-import { PlatformError, toPlatformError } from '@openeaap/kernel';
+import { PlatformError, createBell, toPlatformError } from '@openeaap/kernel';
 import type { ClaimedRun } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import { driveRun } from './drive-run.ts';
 
 /**
- * One node: claims runs, drives each, and shows that it lives.
+ * One node: claims runs, drives each, and shows that it lives. A node without the role of the orchestrator only shows
+ * that it lives: it writes decisions and audit rows of its own.
  *
  * Invariants: it drives a run at most once at a time; it claims no more than `concurrentRuns`; once
  * it could not show that it lives for `deadAfterMs` it lets go of every run before anybody else may
@@ -28,14 +29,20 @@ export interface NodeOptions {
   readonly host: string;
   readonly pid: number;
   readonly version: string;
+  readonly roles: readonly string[];
+  /** Claims and drives runs. */
+  readonly drives: boolean;
   /** 256: far below what one node drives, far above what its tool workers take. */
   readonly concurrentRuns?: number;
   readonly heartbeatMs?: number;
   /** Four missed heartbeats. With the poll it keeps a dead node's runs waiting for less than 10 s. */
   readonly deadAfterMs?: number;
-  /** The backstop behind wake(). */
+  /** The backstop behind wake(), and how often runs are looked for that nobody drives. */
   readonly pollMs?: number;
 }
+
+/** Most runs taken by one claim: some for the other nodes, and no claim that takes long. */
+const CLAIM_LIMIT = 50;
 
 interface Hand {
   readonly stop: AbortController;
@@ -52,22 +59,23 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
   const inHand = new Map<string, Hand>();
   const stopping = new AbortController();
   const over = new AbortController();
-  let woken = new AbortController();
+  const bell = createBell();
+  /** So that the first look is for orphans too. */
+  let lookedForOrphansAt = -Infinity;
   let lastBeatAt = performance.now();
   let isAlive = true;
 
-  await deps.store.registerNode({ id: nodeId, host: options.host, pid: options.pid, version: options.version });
-  const loops = Promise.all([claimLoop(), heartbeatLoop()]);
+  await deps.store.registerNode({ id: nodeId, host: options.host, pid: options.pid, version: options.version, roles: options.roles });
+  const loops = Promise.all([options.drives ? claimLoop() : undefined, heartbeatLoop()]);
 
   return {
     id: nodeId,
-    wake: () => woken.abort(),
+    wake: bell.ring,
     interrupt,
     runsInHand: () => inHand.size,
     alive: () => isAlive,
     stop: async (drainMs) => {
       stopping.abort();
-      woken.abort();
       await Promise.race([Promise.all([...inHand.values()].map((hand) => hand.ended)), deps.clock.sleep(drainMs, over.signal)]);
       letGo('The node is stopping.');
       await Promise.all([...inHand.values()].map((hand) => hand.ended));
@@ -82,23 +90,36 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
   /** Never rejects. */
   async function claimLoop(): Promise<void> {
     while (!stopping.signal.aborted) {
-      woken = new AbortController();
-      const claimed = await claim();
-      for (const run of claimed) take(run);
-      const more = claimed.length > 0 && inHand.size < concurrentRuns;
-      if (!more) await deps.clock.sleep(pollMs, AbortSignal.any([woken.signal, stopping.signal]));
+      const waitMs = await look();
+      if (waitMs > 0) await bell.wait(waitMs, stopping.signal);
     }
   }
 
-  async function claim(): Promise<readonly ClaimedRun[]> {
-    const limit = Math.min(50, concurrentRuns - inHand.size);
-    if (limit <= 0 || !isAlive) return [];
+  /** Takes what there is; ms until the next look. */
+  async function look(): Promise<number> {
+    if (limit() <= 0 || !isAlive) return pollMs;
     try {
-      return await deps.store.claimRuns({ nodeId, limit, deadAfterMs, inHand: [...inHand.keys()] });
+      if (performance.now() - lookedForOrphansAt >= pollMs) {
+        lookedForOrphansAt = performance.now();
+        const wanted = limit();
+        const orphans = await deps.store.claimOrphans({ nodeId, limit: wanted, deadAfterMs, inHand: [...inHand.keys()] });
+        for (const run of orphans) take(run);
+        // There may be more, and they have waited for a dead node already.
+        if (orphans.length === wanted) lookedForOrphansAt = -Infinity;
+      }
+      if (limit() <= 0) return pollMs;
+      const { runs, nextDueMs } = await deps.store.claimDue({ nodeId, limit: limit() });
+      for (const run of runs) take(run);
+      if (limit() <= 0) return pollMs;
+      return lookedForOrphansAt === -Infinity ? 0 : Math.min(pollMs, nextDueMs ?? pollMs);
     } catch (thrown) {
       deps.log.warn({ err: thrown, code: toPlatformError(thrown).code }, 'could not claim runs');
-      return [];
+      return pollMs;
     }
+  }
+
+  function limit(): number {
+    return Math.min(CLAIM_LIMIT, concurrentRuns - inHand.size);
   }
 
   function take(claimed: ClaimedRun): void {
@@ -110,7 +131,7 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
     deps.watch.committed(id, lastSeq, false);
     hand.ended = drive(claimed, hand, earlier?.ended).finally(() => {
       if (inHand.get(id) === hand) inHand.delete(id);
-      woken.abort();
+      bell.ring();
     });
   }
 
@@ -152,7 +173,7 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
     try {
       isAlive = await within(deps.store.beatNode(nodeId), wasAlive ? Math.min(heartbeatMs * 2, msLeft()) : heartbeatMs * 2);
       lastBeatAt = sentAt;
-      if (isAlive && !wasAlive) woken.abort();
+      if (isAlive && !wasAlive) bell.ring();
       if (isAlive) for (const runId of await deps.store.listCancelledRuns(nodeId)) interrupt(runId);
     } catch (thrown) {
       deps.log.warn({ err: thrown }, 'a heartbeat failed');

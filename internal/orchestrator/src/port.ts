@@ -31,11 +31,10 @@ export interface RunStore {
   readonly findRunByKey: (tenantId: string, idempotencyKey: string) => Promise<{ readonly runId: string; readonly requestHash: string } | null>;
   readonly getRun: (tenantId: string, runId: string) => Promise<Run | null>;
   readonly findAgent: (tenantId: string, reference: AgentReference) => Promise<Agent | null>;
-  /**
-   * Runs that are due, runs of dead nodes, and runs of this very node that it does not have in hand: it
-   * let go of them, or the answer to an earlier claim was lost.
-   */
-  readonly claimRuns: (claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number; readonly inHand: readonly string[] }) => Promise<readonly ClaimedRun[]>;
+  /** Runs that are due, in the order of their turn. `nextDueMs`: until the next one is; 0: there may be more now; null: nobody knows of one. */
+  readonly claimDue: (claim: { readonly nodeId: string; readonly limit: number }) => Promise<{ readonly runs: readonly ClaimedRun[]; readonly nextDueMs: number | null }>;
+  /** Runs of dead nodes, and runs of this very node that it does not have in hand: it let go of them, or the answer to an earlier claim was lost. */
+  readonly claimOrphans: (claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number; readonly inHand: readonly string[] }) => Promise<readonly ClaimedRun[]>;
   readonly readSteps: (tenantId: string, runId: string) => Promise<readonly Step[]>;
   readonly readSignals: (tenantId: string, runId: string) => Promise<RunSignals>;
   readonly commitRun: (commit: RunCommit) => Promise<CommitResult>;
@@ -50,7 +49,7 @@ export interface RunStore {
   ) => Promise<Approval | null>;
   readonly requestCancel: (request: { readonly tenantId: string; readonly runId: string; readonly by: string; readonly reason: string | null }) => Promise<boolean>;
   readonly listCancelledRuns: (nodeId: string) => Promise<readonly string[]>;
-  readonly registerNode: (node: { readonly id: string; readonly host: string; readonly pid: number; readonly version: string }) => Promise<void>;
+  readonly registerNode: (node: { readonly id: string; readonly host: string; readonly pid: number; readonly version: string; readonly roles: readonly string[] }) => Promise<void>;
   readonly beatNode: (nodeId: string) => Promise<boolean>;
   readonly stopNode: (nodeId: string) => Promise<void>;
 }

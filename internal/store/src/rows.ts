@@ -20,7 +20,7 @@ import type {
   StepError,
   TokenUsage,
 } from '@openeaap/kernel';
-import { NO_USAGE, PlatformError } from '@openeaap/kernel';
+import { NO_USAGE, PRIORITIES, PlatformError } from '@openeaap/kernel';
 
 /**
  * Rows as they come from PostgreSQL, and the pure functions that turn them into the kernel's
@@ -51,6 +51,7 @@ export interface RunRow {
   readonly prompt_tokens: string;
   readonly completion_tokens: string;
   readonly cost_usd_micros: string;
+  readonly priority: number;
   readonly lease_epoch: string;
   readonly commit_no: string;
   readonly signal_no: string;
@@ -71,6 +72,7 @@ export function toRun(row: RunRow): Run {
     principal: { tenantId: row.tenant_id, userId: row.user_id, groups: row.groups, clearance: toSensitivity(row.clearance) },
     traceId: row.trace_id,
     idempotencyKey: row.idempotency_key,
+    priority: PRIORITIES[row.priority] ?? 'normal',
     status: row.status,
     input: row.input_payload,
     output: row.output_payload,

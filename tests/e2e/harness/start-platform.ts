@@ -17,6 +17,9 @@ const START_LIMIT_MS = 60_000;
 /** A drain of 5 s and a stop of the database of 20 s at most. */
 const STOP_LIMIT_MS = 40_000;
 
+/** Models of tests may hang for ever; no test waits for the drain of a real installation. */
+const DRAIN_SECONDS = '3';
+
 export interface PlatformOptions {
   readonly folder: DataFolder;
   /** After `--json --data-dir DIR`; `--port 0` unless a port is among them. */
@@ -50,7 +53,7 @@ export interface Exit {
 }
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const launched = launch(SERVER, serverArgs(options), options.env ?? {});
+  const launched = launch(SERVER, serverArgs(options), { OPENEAAP_DRAIN_SECONDS: DRAIN_SECONDS, ...options.env });
   const line = await Promise.race([
     waitUntil('the server says that it is ready', () => /^\{.*\}$/m.exec(launched.stdout())?.[0] ?? null, START_LIMIT_MS),
     launched.exited.then(({ code }) => {
@@ -68,7 +71,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
 /** Starts a server that is expected to end by itself. */
 export async function runServer(options: PlatformOptions): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  return toEnd(launch(SERVER, serverArgs(options), options.env ?? {}));
+  return toEnd(launch(SERVER, serverArgs(options), { OPENEAAP_DRAIN_SECONDS: DRAIN_SECONDS, ...options.env }));
 }
 
 /** One command of the CLI. */

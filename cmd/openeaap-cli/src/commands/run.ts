@@ -25,6 +25,7 @@ export function addRunCommands(program: Command, bind: Bind): void {
     .description('start a run of an agent: its id, NAME (the current version) or NAME@VERSION')
     .requiredOption('--input <text>', 'TEXT, @FILE, or - for stdin; what begins with { is a JSON object')
     .option('--user <id>', 'on whose behalf (needs the scope act_for_others)')
+    .option('--priority <level>', 'low, normal, high or urgent: which of the runs that wait goes first')
     .option('--idempotency-key <key>', 'the same key and the same input are the same run')
     .option('--watch', 'follow the run to its end')
     .option('--deltas', 'with --watch: also the text as the model writes it')
@@ -58,11 +59,11 @@ interface FollowOptions {
   readonly deltas?: boolean;
 }
 
-const createRun: Handler<FollowOptions & { readonly input: string; readonly user?: string; readonly idempotencyKey?: string }, [string]> = async (session, options, agent) => {
+const createRun: Handler<FollowOptions & { readonly input: string; readonly user?: string; readonly priority?: string; readonly idempotencyKey?: string }, [string]> = async (session, options, agent) => {
   const input = await readRunInput(options.input, session.io);
   const key = options.idempotencyKey ?? session.io.newId();
   const api = await session.connect();
-  const body = { input, idempotency_key: key, ...(options.user === undefined ? {} : { user_id: options.user }) };
+  const body = { input, idempotency_key: key, ...(options.user === undefined ? {} : { user_id: options.user }), ...(options.priority === undefined ? {} : { priority: options.priority }) };
   try {
     const reply = await api.request({ method: 'POST', path: route('agents', agent, 'runs'), body });
     return await accepted(session, api, reply.body, options);
@@ -168,6 +169,7 @@ function runFields(view: JsonValue): string {
     ['agent', agentText(view)],
     ['user', textOf(view, 'user_id')],
     ['source', textOf(view, 'source')],
+    ['priority', textOf(view, 'priority')],
     ['policy', textOf(view, 'policy_version')],
     ['trace', textOf(view, 'trace_id')],
     ['created', textOf(view, 'created_at')],

@@ -5,6 +5,7 @@ import { actsForOthers } from '@openeaap/http';
 import { decideApproval } from '@openeaap/orchestrator';
 import { getApproval, listApprovals } from '@openeaap/store';
 import type { PlatformContext } from './context.ts';
+import { announceDue } from './context.ts';
 import { pageById } from './page.ts';
 
 export function createApprovalPort(context: PlatformContext): Pick<PlatformPort, 'listApprovals' | 'getApproval' | 'decideApproval'> {
@@ -25,7 +26,7 @@ export function createApprovalPort(context: PlatformContext): Pick<PlatformPort,
       const comment = request.comment === null ? null : context.policy.maskText(request.comment);
       const decided = await decideApproval({ ...request, comment, tenantId: caller.principal.tenantId, approvalId, decider: caller.principal }, context.deps);
       context.hub.committed(decided.runId);
-      context.node.wake();
+      announceDue(context);
       return decided;
     },
   };

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Pool } from 'pg';
-import type { AuditFact, Clock, Ids, RunStatus } from '@openeaap/kernel';
+import type { AuditFact, Clock, Ids, Notice, RunStatus } from '@openeaap/kernel';
 import type { HeadSigner, SignedHead } from '@openeaap/audit';
 import type { ReadKnowledge, createRetrieve } from '@openeaap/dikf';
 import type { FeedbackCollector } from '@openeaap/mtfs';
@@ -19,6 +19,8 @@ export interface PlatformContext {
   readonly lane: CommitLane;
   readonly deps: DriveDeps;
   readonly node: OrchestratorNode;
+  /** Tells the other nodes. */
+  readonly post: (notice: Notice) => void;
   readonly policy: PolicyKeeper;
   readonly registry: Registry;
   readonly gateway: Gateway;
@@ -35,6 +37,12 @@ export interface PlatformContext {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly appendAudit: (facts: readonly AuditFact[]) => Promise<void>;
+}
+
+/** There may be a run to claim: for this node and for the others. */
+export function announceDue(context: Pick<PlatformContext, 'node' | 'post'>): void {
+  context.node.wake();
+  context.post({ kind: 'due' });
 }
 
 export const ENDED: ReadonlySet<RunStatus> = new Set(['completed', 'failed', 'cancelled']);

@@ -8,7 +8,7 @@ import { findUser, getRun, listRuns, readEvents, readSteps } from '@openeaap/sto
 import type { RunDetail as StoredRunDetail } from '@openeaap/store';
 import { toDedupKey } from '../triggers.ts';
 import type { PlatformContext } from './context.ts';
-import { ENDED } from './context.ts';
+import { ENDED, announceDue } from './context.ts';
 import { pageById } from './page.ts';
 
 type RunPort = Pick<
@@ -29,6 +29,7 @@ export function createRunPort(context: PlatformContext): RunPort {
         principal,
         input: request.input,
         idempotencyKey: request.idempotencyKey,
+        priority: request.priority,
         source: 'api',
         identity: null,
         traceId: request.trace.traceId,
@@ -65,7 +66,10 @@ export function createRunPort(context: PlatformContext): RunPort {
       const before = await ownRun(context, caller, runId);
       const { tenantId, userId } = caller.principal;
       await cancelRun({ tenantId, runId, by: userId, reason: reason === null ? null : context.policy.maskText(reason) }, context.deps);
-      if (!context.node.interrupt(runId)) context.node.wake();
+      if (!context.node.interrupt(runId)) {
+        context.post({ kind: 'cancel', runId });
+        announceDue(context);
+      }
       return { run: toDetail(await ownRun(context, caller, runId)), changed: before.run.status !== 'cancelled' };
     },
     retryRun: async (caller, runId, trace) => {
@@ -73,7 +77,7 @@ export function createRunPort(context: PlatformContext): RunPort {
       if (!ENDED.has(run.status)) throw new PlatformError('conflict', `The run is ${run.status}; only a run that has ended can be tried again.`, { details: { status: run.status } });
       const principal = await findUser(pool, run.tenantId, run.principal.userId);
       const input = typeof run.input === 'string' || isJsonObject(run.input) ? run.input : JSON.stringify(run.input);
-      const created = await start(context, { agent: { id: run.agentId }, principal, input, idempotencyKey: null, source: `retry:${run.id}`, identity: null, traceId: trace.traceId });
+      const created = await start(context, { agent: { id: run.agentId }, principal, input, idempotencyKey: null, priority: run.priority, source: `retry:${run.id}`, identity: null, traceId: trace.traceId });
       return created.run;
     },
     listLineage: async (caller, runId) => {
@@ -95,6 +99,7 @@ export function createRunPort(context: PlatformContext): RunPort {
         principal,
         input: body,
         idempotencyKey: key,
+        priority: trigger.priority,
         source: `trigger:${name}`,
         // Another delivery of the same event may differ in a counter or a time and is still the same event.
         identity: { trigger: name, key },
@@ -107,7 +112,7 @@ export function createRunPort(context: PlatformContext): RunPort {
 
 async function start(context: PlatformContext, request: RunRequest): Promise<{ readonly run: Run; readonly replayed: boolean }> {
   const { runId, replayed } = await acceptRun(request, context.deps);
-  if (!replayed) context.node.wake();
+  if (!replayed) announceDue(context);
   const detail = await getRun(context.pool, request.principal.tenantId, runId);
   if (detail === null) throw new PlatformError('internal', 'An accepted run cannot be read.');
   return { run: detail.run, replayed };

@@ -1,6 +1,6 @@
 import { Type } from '@fastify/type-provider-typebox';
 import type { JsonObject } from '@openeaap/kernel';
-import { LIMITS, PlatformError } from '@openeaap/kernel';
+import { LIMITS, PRIORITIES, PlatformError } from '@openeaap/kernel';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller, CreateRunRequest } from '../port.ts';
 import { AgentRefParams, Strict } from '../request-schema.ts';
@@ -19,6 +19,7 @@ const CreateRunBody = Strict(
     user_id: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Run for this user; needs the scope act_for_others unless it is your own id.' })),
     stream: Type.Optional(Type.Boolean({ description: 'true: answer with the event stream of the run. Default false.' })),
     idempotency_key: Type.Optional(IdempotencyKey),
+    priority: Type.Optional(Type.Enum([...PRIORITIES], { description: 'Which of the runs of a tenant that wait goes first: low, normal (default), high, urgent.' })),
   },
   {
     examples: [{ input: '分析 IP 1.2.3.4 的威胁等级', user_id: 'user-123', stream: true, idempotency_key: 'req-uuid-v4' }],
@@ -53,6 +54,7 @@ export const createRunRoutes: Routes = (context) => (app, _options, done) => {
         agentRef: request.params.agent_id,
         input: checkInputSize(request.body.input),
         userId: checkUserId(caller, request.body.user_id),
+        priority: request.body.priority ?? 'normal',
         idempotencyKey: oneIdempotencyKey(request.body.idempotency_key, request.headers['idempotency-key']),
         trace: traceOf(request),
       });

@@ -45,6 +45,7 @@ export function toRun(over: Partial<Run> = {}): Run {
     output: null,
     error: null,
     pauseReason: null,
+    priority: 'normal',
     source: 'api',
     stepCount: 0,
     lastSeq: 1,

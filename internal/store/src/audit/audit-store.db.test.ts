@@ -35,7 +35,7 @@ describe('the stored audit', () => {
   test('names the tails that dead writers left unsigned, and no others', async () => {
     const [dead, living, signedOff] = [randomIds.newId(), randomIds.newId(), randomIds.newId()];
     for (const id of [dead, living, signedOff]) {
-      await registerNode(db, { id, host: 'h', pid: 1, version: '0' });
+      await registerNode(db, { id, host: 'h', pid: 1, version: '0', roles: [] });
       await appendAudit(db, [row(id, 1, 'tails'), row(id, 2, 'tails')]);
     }
     await db.query(`UPDATE nodes SET heartbeat_at = now() - interval '1 min' WHERE id = ANY($1)`, [[dead, signedOff]]);

@@ -1,5 +1,5 @@
 import type { NewRun } from '@openeaap/kernel';
-import { PlatformError } from '@openeaap/kernel';
+import { PRIORITIES, PlatformError } from '@openeaap/kernel';
 import type { Queryable, Statement } from '../database.ts';
 import { run, toJsonb } from '../database.ts';
 
@@ -12,8 +12,8 @@ const ACCEPT_RUN: Statement = {
   text: `
 WITH accepted AS (
   INSERT INTO runs (tenant_id, id, agent_id, agent_name, agent_version, policy_version, user_id, groups, clearance, trace_id, root_span_id,
-    idempotency_key, request_hash, status, input_payload, source, last_seq, wake_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'pending', $14::jsonb, $15, jsonb_array_length($16::jsonb), now())
+    idempotency_key, request_hash, status, input_payload, source, priority, last_seq, wake_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'pending', $14::jsonb, $15, $17, jsonb_array_length($16::jsonb), now())
   ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
   RETURNING tenant_id, id, created_at
 ), event AS (
@@ -50,6 +50,7 @@ export async function acceptRun(db: Queryable, newRun: NewRun): Promise<Acceptan
     toJsonb(newRun.input),
     newRun.source,
     toJsonb(newRun.events),
+    PRIORITIES.indexOf(newRun.priority),
   ]);
   if (rowCount === 1) return { kind: 'accepted' };
   const earlier = newRun.idempotencyKey === null ? null : await findRunByKey(db, newRun.tenantId, newRun.idempotencyKey);
