@@ -1,50 +1,23 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { openEmbeddedServer } from '@openeaap/store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { collect } from './harness/api-client.ts';
 import { createCleanup } from './harness/cleanup.ts';
-import { createDataFolder } from './harness/data-folder.ts';
 import { textAt } from './harness/json.ts';
-import type { ModelServer } from './harness/model-server.ts';
-import { after, answer, calls, startModelServer } from './harness/model-server.ts';
-import type { ProductServer } from './harness/product-server.ts';
-import { startProductServer } from './harness/product-server.ts';
-import type { Platform } from './harness/start-platform.ts';
-import { startPlatform } from './harness/start-platform.ts';
+import { after, answer, calls } from './harness/model-server.ts';
+import type { Fleet } from './harness/start-fleet.ts';
+import { startFleet } from './harness/start-fleet.ts';
 import { waitUntil } from './harness/wait-until.ts';
 
 const cleanup = createCleanup();
-let model: ModelServer;
-let product: ProductServer;
-let start: () => Promise<Platform>;
+let fleet: Fleet;
 
 beforeAll(async () => {
-  model = await startModelServer();
-  cleanup.add(model.close);
-  product = await startProductServer();
-  cleanup.add(product.close);
-  const database = await createDataFolder();
-  cleanup.add(database.remove);
-  const server = await openEmbeddedServer({ dataDir: database.path });
-  cleanup.add(() => server.close());
-  // Nodes of one installation sign with one key.
-  const keyFile = path.join(database.path, 'audit.pem');
-  await writeFile(keyFile, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
-  start = async () => {
-    const folder = await createDataFolder();
-    cleanup.add(folder.remove);
-    const env = { ...model.env, ...product.env, DATABASE_URL: server.url, OPENEAAP_AUDIT_KEY_FILE: keyFile, OPENEAAP_ADMIN_KEY: 'oea_key-of-both-nodes', OPENEAAP_MASKING_KEY: 'masking-key-of-both-nodes' };
-    const platform = await startPlatform({ folder, env });
-    cleanup.add(platform.kill);
-    return platform;
-  };
+  fleet = await startFleet(cleanup);
 });
 afterAll(() => cleanup.run());
 
 describe('two nodes on one database', () => {
   it('share runs, events and approvals, and one takes over from the other within 10 s of its death', async () => {
+    const { model, product, start } = fleet;
     const first = await start();
     await first.api.publishAgent('blocker', { tools: ['firewall_block_ip'] });
     model.script('dies', after(new Promise(() => undefined), answer('never')), answer('taken over'));
@@ -74,5 +47,40 @@ describe('two nodes on one database', () => {
     const replies = await Promise.all(Array.from({ length: 20 }, (_none, index) => (index % 2 === 0 ? second : third).api.post('/agents/blocker/runs', { input: '[plain] x', idempotency_key: 'both' })));
     expect(new Set(replies.map(({ body }) => textAt(body, 'run_id'))).size).toBe(1);
     for (const { api } of [second, third]) expect((await api.post('/audit/verify')).body).toMatchObject({ ok: true, problems: [] });
+  });
+
+  it('each serve what the other drives: an api node and an orchestrator node, with deltas, cancellation and decisions between them', async () => {
+    const { model, product, start } = fleet;
+    const api = await start(['--role', 'api']);
+    const worker = await start(['--role', 'orchestrator,gateway']);
+    expect((await worker.api.get('/runs')).status, 'an orchestrator has no API').toBe(404);
+    for (const probe of ['/healthz', '/readyz', '/metrics']) expect((await worker.api.raw(probe, {})).status).toBe(200);
+
+    // Deltas are stored nowhere: they can only have come from node to node.
+    let finish = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (finish = resolve));
+    model.script('shown', after(begun, answer('word '.repeat(60))));
+    const shown = await api.api.startRun('blocker', '[shown] x');
+    const stream = collect(api.api.stream(`/runs/${shown}/events`));
+    await waitUntil('the worker thinks', () => model.requests('shown').length === 1);
+    // The reader has told the worker that it watches before the model goes on.
+    await waitUntil('the reader has what there is', async () => (await api.api.events(shown)).length >= 3);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    finish();
+    const seen = await stream;
+    expect(seen.filter(({ type }) => type === 'step_delta').length).toBeGreaterThan(0);
+    expect(seen.filter(({ id }) => id !== null).map(({ id }) => id)).toEqual(Array.from({ length: seen.filter(({ id }) => id !== null).length }, (_none, index) => index + 1));
+
+    model.script('stopped', after(new Promise(() => undefined), answer('never')));
+    const stopped = await api.api.startRun('blocker', '[stopped] x');
+    await waitUntil('the worker thinks', () => model.requests('stopped').length === 1);
+    expect((await api.api.post(`/runs/${stopped}/cancel`, { reason: 'enough' })).status).toBe(202);
+    expect(await api.api.ended(stopped)).toMatchObject({ status: 'cancelled' });
+
+    model.script('gated', calls('block', { name: 'firewall_block_ip', args: { ip: '45.67.2.2', reason: 'x' } }), answer('blocked'));
+    const gated = await api.api.startRun('blocker', '[gated] x');
+    await api.api.decide(await api.api.pendingApproval(gated), { verdict: 'approve' });
+    expect(await api.api.ended(gated)).toMatchObject({ status: 'completed', output: 'blocked' });
+    expect(product.blockRequests('45.67.2.2')).toHaveLength(1);
   });
 });

@@ -10,24 +10,23 @@ export const isEmpty = (fragment: Fragment): boolean => Object.values(fragment).
 
 /** In order; of two states of one step the later stands. */
 export function merge(...fragments: readonly Partial<Fragment>[]): Fragment {
-  return {
-    steps: newest(join(fragments, 'steps')),
-    events: join(fragments, 'events'),
-    audit: join(fragments, 'audit'),
-    openApprovals: join(fragments, 'openApprovals'),
-    expireApprovals: join(fragments, 'expireApprovals'),
-    usage: join(fragments, 'usage'),
-    settlements: join(fragments, 'settlements'),
-  };
+  let { steps, events, audit, openApprovals, expireApprovals, usage, settlements } = EMPTY;
+  for (const fragment of fragments) {
+    steps = join(steps, fragment.steps);
+    events = join(events, fragment.events);
+    audit = join(audit, fragment.audit);
+    openApprovals = join(openApprovals, fragment.openApprovals);
+    expireApprovals = join(expireApprovals, fragment.expireApprovals);
+    usage = join(usage, fragment.usage);
+    settlements = join(settlements, fragment.settlements);
+  }
+  return { steps: newest(steps), events, audit, openApprovals, expireApprovals, usage, settlements };
 }
 
-/** Most parts of most fragments are empty: a list is copied only when two have something. */
-function join<K extends keyof Fragment>(fragments: readonly Partial<Fragment>[], key: K): Fragment[K] {
-  const full = fragments.flatMap((fragment) => {
-    const part = fragment[key];
-    return part === undefined || part.length === 0 ? [] : [part];
-  });
-  return full.length <= 1 ? (full[0] ?? EMPTY[key]) : (full.flat() as readonly unknown[] as Fragment[K]);
+/** Most parts of most fragments are empty: a list is copied only when both have something. */
+function join<T>(left: readonly T[], right: readonly T[] | undefined): readonly T[] {
+  if (right === undefined || right.length === 0) return left;
+  return left.length === 0 ? right : [...left, ...right];
 }
 
 function newest(steps: readonly Step[]): readonly Step[] {
