@@ -1,27 +1,94 @@
 // npm run bench: what a durable, governed, audited step costs, as a ratio to what PostgreSQL itself needs for the same
-// rows, measured in the same minutes on the same server. Nothing here is a test; noise on a shared machine is up to 1.5x.
-//   -- --steps 20 --rounds 5     shape of a run, and how often everything is repeated
+// rows and to what other engines need for the same work, in turns on the same server. Nothing here is a test; noise on a
+// shared machine is up to 1.5x. bench/README.md says what exactly is measured.
+//   -- --quick                    a short look
+//   -- --no-peers                 ours alone; nothing is installed
+//   -- --peers langgraph,dbos     ours and these
+//   -- --steps 20 --rounds 3      shape of a run, and how often everything is repeated
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureReady, root } from '../tools/bootstrap.mjs';
+import { installPeers, productVersions, versionOf } from './peers-install.mjs';
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    steps: { type: 'string', default: '20' },
+    rounds: { type: 'string' },
+    peers: { type: 'string' },
+    'no-peers': { type: 'boolean', default: false },
+  },
+});
+const shape = toShape(values);
+const peers = values['no-peers'] ? [] : values.peers?.split(',');
+const say = (line) => console.error(`  ${line}`);
 
 ensureReady();
-const { values } = parseArgs({ options: { steps: { type: 'string', default: '20' }, rounds: { type: 'string', default: '5' } } });
-const { benchSteps } = await import('./steps.mjs');
+const { chooseContenders } = await import('./contenders.mjs');
+const wanted = chooseContenders(peers);
+const peersProblem = wanted.some(({ group }) => group !== 'openeaap') ? installPeers() : null;
 const { benchPolicy } = await import('./policy.mjs');
+const { benchDurableSteps } = await import('./durable-steps.mjs');
+const { reportDurableSteps } = await import('./report.mjs');
 
-const folder = mkdtempSync(path.join(tmpdir(), 'openeaap-bench-'));
-const result = { node: process.versions.node, cpus: cpus().length, at: new Date().toISOString(), steps: null, policy: null };
+const folder = mkdtempSync(path.join(os.tmpdir(), 'openeaap-bench-'));
+let databases = null;
+const cleanUp = async () => {
+  await databases?.close().catch((error) => say(`could not clean up: ${error.message}`));
+  rmSync(folder, { recursive: true, force: true });
+};
+// The processes of the engines end with this one, by their own ids (peer-process.mjs).
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(130)));
+
+const result = { at: new Date().toISOString(), machine: describeMachine(), loadBefore: os.loadavg(), versions: describeVersions(wanted) };
 try {
   result.policy = benchPolicy();
-  result.steps = await benchSteps({ dataDir: folder, stepsPerRun: Number(values.steps), rounds: Number(values.rounds) });
+  result.durableSteps = await benchDurableSteps({
+    folder,
+    shape,
+    peers,
+    peersProblem,
+    databaseUrl: process.env.BENCH_DATABASE_URL,
+    onDatabases: (opened) => {
+      databases = opened;
+    },
+    say,
+  });
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  await cleanUp();
 }
+result.loadAfter = os.loadavg();
+console.log(`\n${result.machine}\n${Object.entries(result.versions).map(([name, version]) => `${name} ${version ?? 'NOT INSTALLED'}`).join(', ')}`);
+reportDurableSteps(result.durableSteps);
 const target = path.join(root, 'bench', 'results', 'latest.json');
 mkdirSync(path.dirname(target), { recursive: true });
 writeFileSync(target, `${JSON.stringify(result, null, 2)}\n`);
-console.log(`\nwritten to ${path.relative(root, target)}`);
+console.log(`\nLoad of the machine: ${result.loadBefore[0].toFixed(1)} before, ${result.loadAfter[0].toFixed(1)} after. Written to ${path.relative(root, target)}`);
 process.exit(0);
+
+/** `waves`: how often a load is run in a round, so that one run at once gives more than one run's numbers. */
+function toShape({ quick, steps, rounds }) {
+  const stepsPerRun = toCount('steps', steps);
+  const full = { stepsPerRun, rounds: toCount('rounds', rounds ?? '3'), crashRuns: 20, loads: [{ concurrency: 1, waves: 10 }, { concurrency: 16, waves: 3 }, { concurrency: 256, waves: 1 }] };
+  if (!quick) return full;
+  return { ...full, rounds: toCount('rounds', rounds ?? '1'), crashRuns: 8, loads: [{ concurrency: 1, waves: 3 }, { concurrency: 16, waves: 1 }] };
+}
+
+function toCount(name, text) {
+  const count = Number(text);
+  if (Number.isInteger(count) && count > 0) return count;
+  console.error(`--${name} takes a whole number above 0, not "${text}".`);
+  process.exit(2);
+}
+
+function describeMachine() {
+  const [cpu] = os.cpus();
+  return `${os.cpus().length} cores (${cpu?.model.trim() ?? 'unknown'}), ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB, ${os.type()} ${os.release()}, Node ${process.versions.node}`;
+}
+
+function describeVersions(contenders) {
+  const names = [...new Set(contenders.flatMap(({ packages }) => packages))];
+  return { ...productVersions(), ...Object.fromEntries(names.map((name) => [name, versionOf(name)])) };
+}

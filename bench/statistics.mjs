@@ -6,7 +6,8 @@ export function quantile(values, q) {
 export const median = (values) => quantile(values, 0.5);
 
 export function table(title, head, rows) {
-  const all = [head, ...rows].map((row) => row.map(String));
+  // A short row is one that has nothing more to say.
+  const all = [head, ...rows].map((row) => head.map((_, column) => String(row[column] ?? '')));
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column].length)));
   console.log(`\n${title}`);
   for (const row of all) console.log(`  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('   ')}`);

@@ -1,8 +1,8 @@
-// Durable steps. One step of a run here is a think that proposes one call and the call itself, both answered at once by
-// the process: two commits (think outcome with the call's intent; call outcome with the next think's intent), each with its
-// journal row, its events and its chained audit rows, the PDP asked twice. The limits beside it: the rows of one commit in
-// one statement on one connection, and the same in groups of 64.
-import pg from 'pg';
+// Ours: the platform without its programs, and what PostgreSQL needs for the same rows. One step of a run is a think that
+// proposes one call and the call itself, both answered at once by the process: two commits (think outcome with the call's
+// intent; call outcome with the next think's intent), each with its journal row, its events and its chained audit rows,
+// the PDP asked twice.
+import { createRequire } from 'node:module';
 import { AGENT_DEFAULTS, randomIds, systemClock } from '@openeaap/kernel';
 import { chainRows, createToAuditRow, genesisHash } from '@openeaap/audit';
 import { acceptRun, startNode } from '@openeaap/orchestrator';
@@ -10,70 +10,27 @@ import { compilePolicy, decide, mayUse } from '@openeaap/policy';
 import { createMasker } from '@openeaap/security';
 import * as sql from '@openeaap/store';
 import { createRunStore } from '../cmd/openeaap-server/dist/run-store.js';
-import { median, quantile, table } from './statistics.mjs';
+import { median } from './statistics.mjs';
+
+/** The product's own `pg`: a peer's may lie nearer. */
+export const pg = createRequire(new URL('../package.json', import.meta.url))('pg');
 
 const TENANT = 'bench';
 const PRINCIPAL = { tenantId: TENANT, userId: 'bench', groups: ['soc'], clearance: 1 };
 const POLICY = 'rbac:\n  roles:\n    - {name: bench, members: ["group:soc"], tools: ["*"], agents: ["*"]}\n';
-const CONCURRENCY = [1, 16, 256];
 
-export async function benchSteps({ dataDir, stepsPerRun, rounds }) {
-  const server = await sql.openEmbeddedServer({ dataDir });
-  const pool = new pg.Pool({ ...server.connection, max: 20 });
-  pool.on('error', () => undefined);
-  const world = await createWorld(pool, stepsPerRun);
-  try {
-    await world.runMany(16);
-    const limits = await benchLimits(pool, rounds);
-    const rows = [];
-    for (const concurrency of CONCURRENCY) rows.push(await benchConcurrency(world, concurrency, stepsPerRun, rounds));
-    report(server.version, limits, rows, stepsPerRun);
-    return { postgres: server.version, stepsPerRun, limits, rows };
-  } finally {
-    await world.close();
-    await pool.end();
-    await server.close();
-  }
-}
-
-async function benchConcurrency(world, concurrency, stepsPerRun, rounds) {
-  const rates = [];
-  const latencies = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const { seconds, stepMs } = await world.runMany(concurrency);
-    rates.push((concurrency * stepsPerRun) / seconds);
-    latencies.push(...stepMs);
-  }
-  const { bytes } = await world.size();
-  return { concurrency, stepsPerSecond: median(rates), stepP50Ms: median(latencies), stepP99Ms: quantile(latencies, 0.99), bytesPerStep: bytes };
-}
-
-function report(version, limits, rows, stepsPerRun) {
-  table(`Limits of this PostgreSQL ${version} (durability on)`, ['', 'commits/s', 'p50 ms'], [
-    ['one commit of one row', limits.oneRow.perSecond.toFixed(0), limits.oneRow.p50Ms.toFixed(2)],
-    ['the rows of one of our commits, one statement', limits.sameRows.perSecond.toFixed(0), limits.sameRows.p50Ms.toFixed(2)],
-    ['the same, 64 commits in one transaction', limits.grouped.perSecond.toFixed(0), ''],
-  ]);
-  table(
-    `Durable steps (runs of ${stepsPerRun}; a step = think + act = 2 commits; PDP, events and audit on)`,
-    ['runs at once', 'steps/s', 'commits/s', 'of grouped limit', 'step p50 ms', 'step p99 ms', 'p50 / 2 bare commits', 'bytes/step'],
-    rows.map((row) => [
-      row.concurrency,
-      row.stepsPerSecond.toFixed(0),
-      (2 * row.stepsPerSecond).toFixed(0),
-      `${((200 * row.stepsPerSecond) / limits.grouped.perSecond).toFixed(0)} %`,
-      row.stepP50Ms.toFixed(2),
-      row.stepP99Ms.toFixed(2),
-      (row.stepP50Ms / (2 * limits.sameRows.p50Ms)).toFixed(2),
-      row.bytesPerStep.toFixed(0),
-    ]),
-  );
-}
-
-/** The platform without its programs: the real store, lane, audit, PDP and orchestrator; model and tool answer at once. */
-async function createWorld(pool, stepsPerRun) {
+export async function migrate(pool) {
   await sql.migrate(pool, sql.migrations);
   await sql.ensureAuditPartitions(pool);
+}
+
+/**
+ * The real store, lane, audit, PDP and orchestrator; model and tool answer at once, and tell `hooks` that they were called.
+ * `soleOwner`: this process knows that every earlier one of this database is dead, as the owner of an embedded store does.
+ */
+export async function createWorld(pool, { stepsPerRun, effect, soleOwner, hooks }) {
+  await migrate(pool);
+  if (soleOwner) await sql.stopAllNodes(pool);
   const masker = createMasker({ policyRules: [], builtin: true, hashKey: 'benchmark hash key' });
   const lane = sql.createCommitLane({
     pool,
@@ -84,30 +41,19 @@ async function createWorld(pool, stepsPerRun) {
     clock: systemClock,
   });
   const ended = new Map();
-  const marks = new Map();
-  const deps = createDeps(pool, lane, { stepsPerRun, ended, marks });
+  const deps = createDeps(pool, lane, { stepsPerRun, effect, ended, hooks });
   const { agent } = await sql.createAgent(pool, { tenantId: TENANT, id: randomIds.newId(), name: 'bench', version: '1', configuration: { ...AGENT_DEFAULTS, tools: ['echo'], maxSteps: 1_000 } });
   await sql.setAgentStatus(pool, TENANT, agent.id, 'published');
   const node = await startNode(deps, { nodeId: randomIds.newId(), host: 'bench', pid: process.pid, version: '0', roles: ['orchestrator'], drives: true });
 
-  const runOne = async () => {
-    const { runId } = await acceptRun({ agent: { id: agent.id }, principal: PRINCIPAL, input: 'bench', idempotencyKey: null, priority: 'normal', source: 'bench', identity: null, traceId: null }, deps);
-    const done = new Promise((resolve) => ended.set(runId, resolve));
-    node.wake();
-    await done;
-    const times = marks.get(runId) ?? [];
-    marks.delete(runId);
-    return times.slice(1).map((time, index) => time - times[index]);
-  };
   return {
-    runMany: async (count) => {
-      const started = performance.now();
-      const stepMs = (await Promise.all(Array.from({ length: count }, runOne))).flat();
-      return { seconds: (performance.now() - started) / 1_000, stepMs };
-    },
-    size: async () => {
-      const { rows } = await pool.query(`SELECT sum(pg_total_relation_size(oid))::float8 / (SELECT count(*) FROM run_steps WHERE kind = 'act') AS bytes FROM pg_class WHERE relname ~ '^(runs|run_steps|run_events|audit_logs_.*)$'`);
-      return rows[0];
+    /** Accepts a run and waits for its end; gives its id. */
+    start: async () => {
+      const { runId } = await acceptRun({ agent: { id: agent.id }, principal: PRINCIPAL, input: 'bench', idempotencyKey: null, priority: 'normal', source: 'bench', identity: null, traceId: null }, deps);
+      const done = new Promise((resolve) => ended.set(runId, resolve));
+      node.wake();
+      await done;
+      return runId;
     },
     close: async () => {
       await node.stop(1_000);
@@ -116,24 +62,26 @@ async function createWorld(pool, stepsPerRun) {
   };
 }
 
-function createDeps(pool, lane, { stepsPerRun, ended, marks }) {
+function createDeps(pool, lane, { stepsPerRun, effect, ended, hooks }) {
   const policy = compilePolicy([{ name: 'bench.yaml', text: POLICY }]);
   const pinned = { version: policy.version, decide: (request) => decide(policy, request), mayUse: (principal, agent, tool) => mayUse(policy, { principal, agent }, tool) };
-  const echo = { name: 'echo', version: '1', description: '', inputSchema: { type: 'object' }, effect: 'read', idempotent: true, timeoutMs: 1_000 };
+  const echo = { name: 'echo', version: '1', description: '', inputSchema: { type: 'object' }, effect, idempotent: effect === 'read', timeoutMs: 1_000 };
   const think = async (request) => {
-    const times = marks.get(request.runId) ?? [];
-    times.push(performance.now());
-    marks.set(request.runId, times);
     const acts = request.journal.filter((step) => step.kind === 'act').length;
+    await hooks.model(request.runId, acts);
     const proposal = acts < stepsPerRun ? { thought: 'next', calls: [{ id: `c${acts}`, tool: 'echo', args: { n: acts } }], output: null } : { thought: '', calls: [], output: 'done' };
     return { proposal, strategyState: null, auditLogs: [], metadata: { usage: { promptTokens: 0, completionTokens: 0, costUsdMicros: 0 }, backend: '' } };
+  };
+  const call = async (invocation) => {
+    await hooks.tool(invocation.runId, invocation.args.n);
+    return { output: invocation.args };
   };
   const runtime = { executeStep: think, handshake: async () => ({}), healthCheck: async () => ({ serving: true, detail: '' }) };
   const quiet = { info: () => undefined, warn: (fields, message) => console.error(message, fields), error: (fields, message) => console.error(message, fields) };
   return {
     store: createRunStore(pool, lane),
     policy: { currentVersion: () => policy.version, load: async () => pinned },
-    tools: { find: (name) => (name === 'echo' ? echo : null), validate: () => null, call: async (invocation) => ({ output: invocation.args }) },
+    tools: { find: (name) => (name === 'echo' ? echo : null), validate: () => null, call },
     runtimes: { find: () => runtime },
     meter: { take: () => null, credentials: () => ({}), revoke: () => undefined },
     text: { mask: (value) => value, looksLikeInjection: () => false },
@@ -154,7 +102,7 @@ function createDeps(pool, lane, { stepsPerRun, ended, marks }) {
 }
 
 /** What PostgreSQL needs for the rows alone: one journal row, two events, two audit rows, one row updated. */
-async function benchLimits(pool, rounds) {
+export async function benchLimits(pool, rounds) {
   const client = await pool.connect();
   try {
     await client.query(`CREATE TABLE IF NOT EXISTS bench_run (id int PRIMARY KEY, n bigint); INSERT INTO bench_run SELECT g, 0 FROM generate_series(1, 64) g ON CONFLICT DO NOTHING;

@@ -1,0 +1,30 @@
+// Does a step cost more the later it comes? One run is held before a model call while the store is looked at: what steps
+// 6 to 15 added is called step 10, what steps 96 to 105 added is called step 100.
+const WINDOW = 10;
+const EARLY = 5;
+const LATE = 95;
+const STEPS = LATE + WINDOW + 5;
+const RUN_LIMIT_MS = 120_000;
+
+export async function measureGrowth(stage) {
+  await stage.start();
+  const worker = await stage.openWorker({ steps: STEPS });
+  try {
+    // Once before, so that pages which every run touches have been written whole after the last checkpoint already.
+    await worker.call('run', { count: 1, prefix: 'growth-warm', steps: STEPS }, RUN_LIMIT_MS);
+    const seen = new Map();
+    worker.onMark(async (n) => {
+      await stage.quiet();
+      seen.set(n, { wal: await stage.walBytes(), kept: await stage.keptBytes() });
+    });
+    await worker.call('growth', { prefix: 'growth', at: [EARLY, EARLY + WINDOW, LATE, LATE + WINDOW] }, RUN_LIMIT_MS);
+    const per = (from, what) => (seen.get(from)[what] === null ? null : (seen.get(from + WINDOW)[what] - seen.get(from)[what]) / WINDOW);
+    return {
+      written: { step10: per(EARLY, 'wal'), step100: per(LATE, 'wal') },
+      kept: { step10: per(EARLY, 'kept'), step100: per(LATE, 'kept') },
+    };
+  } finally {
+    await worker.close();
+    await stage.stop();
+  }
+}

@@ -1,0 +1,90 @@
+// The parent's end of worker.mjs. Every process that the benchmark starts is killed by its own pid when the benchmark ends,
+// whichever way it ends.
+import { fork, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const OUTPUT_KEPT_CHARS = 4_000;
+const CLOSE_LIMIT_MS = 15_000;
+const living = new Set();
+
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+/** A program of a peer, such as a server; `tail()` is the end of what it printed. */
+export function startProgram(file, args, env) {
+  return watch(spawn(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/** Starts a worker process. `call` waits for the answer to one command, for `limitMs` at most. */
+export function startWorker() {
+  const { child, ended, tail } = watch(fork(fileURLToPath(new URL('worker.mjs', import.meta.url)), [], { env: { ...process.env, ...QUIET }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }));
+  const waiting = new Map();
+  let lastId = 0;
+  let onReached = () => undefined;
+  child.on('message', (message) => {
+    if (message.reached !== undefined) {
+      onReached(message.reached);
+      return;
+    }
+    waiting.get(message.id)?.(message);
+    waiting.delete(message.id);
+  });
+  void ended.then((how) => {
+    for (const answer of waiting.values()) answer({ error: `The process ended (${how}). ${tail()}` });
+    waiting.clear();
+  });
+  const call = (command, args, limitMs) =>
+    new Promise((resolve, reject) => {
+      const id = (lastId += 1);
+      const timer = setTimeout(() => {
+        waiting.delete(id);
+        reject(new Error(`"${command}" took longer than ${limitMs / 1_000} s. ${tail()}`));
+      }, limitMs);
+      waiting.set(id, (message) => {
+        clearTimeout(timer);
+        if (message.error === undefined) resolve(message.result);
+        else reject(new Error(message.error));
+      });
+      child.send({ id, command, args }, (error) => {
+        if (error) waiting.get(id)?.({ error: error.message });
+      });
+    });
+  return {
+    pid: child.pid,
+    call,
+    /** `look` is called at each mark of "growth"; the worker goes on when it is done. */
+    onMark: (look) => {
+      onReached = (n) => void look(n).then(() => child.send({ goOn: n }));
+    },
+    kill: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+    close: async () => {
+      await call('close', {}, CLOSE_LIMIT_MS).catch(() => child.kill('SIGKILL'));
+      const timer = setTimeout(() => child.kill('SIGKILL'), CLOSE_LIMIT_MS);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** No telemetry leaves the machine, and libraries behave as in production. */
+const QUIET = { NODE_ENV: 'production', MASTRA_TELEMETRY_DISABLED: '1', LANGSMITH_TRACING: 'false', LANGCHAIN_TRACING_V2: 'false' };
+
+function watch(child) {
+  living.add(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      output = (output + chunk).slice(-OUTPUT_KEPT_CHARS);
+    });
+  }
+  const ended = new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  void ended.then(() => living.delete(child));
+  return { child, ended, tail: () => output.trim() };
+}
