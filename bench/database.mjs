@@ -4,7 +4,9 @@ import * as sql from '@openeaap/store';
 import { pg } from './steps.mjs';
 
 const QUIET_POLL_MS = 25;
-const QUIET_LIMIT_MS = 3_000;
+/** Writes that an engine makes behind its own back (LangGraph's "async") begin some time after the call that they belong to. */
+const QUIET_FOR_MS = 200;
+const QUIET_LIMIT_MS = 5_000;
 
 /** Without a `databaseUrl`: the server that the product brings along. The databases are dropped at the end either way. */
 export async function openDatabases({ dataDir, databaseUrl }) {
@@ -55,14 +57,15 @@ function openDatabase(url) {
       const { rows } = await pool.query(`SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND ${OWN_SCHEMAS}`);
       return one(`SELECT ${rows.map(({ name }) => `(SELECT coalesce(sum(pg_column_size(t.*)), 0) FROM ${name} t)`).join(' + ')}`);
     },
-    /** Waits until nothing is written any more, for writes that an engine does behind its own back. */
+    /** Waits until nothing has been written for a while. */
     quiet: async () => {
       const until = performance.now() + QUIET_LIMIT_MS;
-      for (let before = await walBytes(); performance.now() < until; ) {
+      let last = await walBytes();
+      for (let since = performance.now(); performance.now() - since < QUIET_FOR_MS && performance.now() < until; ) {
         await new Promise((resolve) => setTimeout(resolve, QUIET_POLL_MS));
         const now = await walBytes();
-        if (now === before) return;
-        before = now;
+        if (now !== last) since = performance.now();
+        last = now;
       }
     },
     close: () => pool.end(),

@@ -14,19 +14,16 @@ import { createSamples, summarise, takeTurn } from './throughput.mjs';
 const TOTAL_LIMIT_MS = 15 * 60_000;
 
 /** @returns what was measured, for the tables and the JSON. */
-export async function benchDurableSteps({ folder, shape, peers, peersProblem, databaseUrl, onDatabases, say }) {
+export async function benchDurableSteps({ folder, shape, peers, peersProblem, databaseUrl, onDatabases, stopping, say }) {
   const databases = await openDatabases({ dataDir: folder, databaseUrl });
   onDatabases(databases);
   const entries = chooseContenders(peers).map((contender) => ({ contender, stage: null, samples: createSamples(), growth: null, crash: [], failure: null }));
   for (const entry of entries) if (entry.contender.group !== 'openeaap') entry.failure = peersProblem;
-  const attempt = createAttempt(performance.now() + TOTAL_LIMIT_MS, say);
+  const attempt = createAttempt({ until: performance.now() + TOTAL_LIMIT_MS, stopping, say });
 
   const limits = await openLimits(databases);
   for (const entry of entries) await attempt(entry, 'preparing', () => prepare(entry, { databases, folder, shape }));
-  for (let round = 1; round <= shape.rounds; round += 1) {
-    await limits.measure();
-    for (const entry of entries) await attempt(entry, `round ${round}`, () => takeTurn(entry.stage, entry.samples, { round, ...shape }));
-  }
+  const rounds = await takeRounds(entries, { shape, limits, attempt, stopping, say });
   for (const entry of entries) {
     await attempt(entry, 'growth', async () => {
       entry.growth = await measureGrowth(entry.stage);
@@ -34,15 +31,15 @@ export async function benchDurableSteps({ folder, shape, peers, peersProblem, da
   }
   const crash = await crashAll(entries, { databases, folder, shape, attempt });
   for (const { stage } of entries) await stage?.close().catch((error) => say(`could not clean up: ${error.message}`));
-  const result = { postgres: databases.version, settings: databases.settings, shape, limits: limits.summarise(), contenders: entries.map((entry) => describe(entry, shape)), crash };
+  const result = { postgres: databases.version, settings: databases.settings, shape, rounds, limits: limits.summarise(), contenders: entries.map((entry) => describe(entry, shape)), crash };
   await limits.close();
   return result;
 }
 
 /** Runs one part of one contender. After a failure its other parts are not tried. */
-function createAttempt(until, say) {
+function createAttempt({ until, stopping, say }) {
   return async (entry, what, work) => {
-    if (entry.failure !== null) return;
+    if (entry.failure !== null || stopping.aborted) return;
     if (performance.now() > until) {
       entry.failure = `${what}: not begun, the benchmark was out of time`;
       return;
@@ -56,6 +53,20 @@ function createAttempt(until, say) {
       say(`${entry.contender.label}: FAILED ${entry.failure}`);
     }
   };
+}
+
+/** Everybody once, and again. Returns how many rounds there were. */
+async function takeRounds(entries, { shape, limits, attempt, stopping, say }) {
+  const started = performance.now();
+  for (let round = 1; round <= shape.rounds && !stopping.aborted; round += 1) {
+    await limits.measure();
+    for (const entry of entries) await attempt(entry, `round ${round}`, () => takeTurn(entry.stage, entry.samples, { round, ...shape }));
+    const spentMs = performance.now() - started;
+    if (round === shape.rounds || spentMs + spentMs / round <= shape.roundsLimitMs) continue;
+    say(`this machine is slow: ${round} of ${shape.rounds} rounds (--rounds ${shape.rounds} takes them all)`);
+    return round;
+  }
+  return shape.rounds;
 }
 
 /** Migrations are made here, so that no round counts their rows. */

@@ -7,11 +7,13 @@ const OUTPUT_KEPT_CHARS = 4_000;
 const CLOSE_LIMIT_MS = 15_000;
 const living = new Set();
 
-process.on('exit', () => {
+export function killAll() {
   for (const child of living) child.kill('SIGKILL');
-});
+}
 
-/** A program of a peer, such as a server; `tail()` is the end of what it printed. */
+process.on('exit', killAll);
+
+/** A program of a peer, such as a server. `ended` says how it ended, `tail()` is the end of what it printed. */
 export function startProgram(file, args, env) {
   return watch(spawn(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
@@ -30,10 +32,12 @@ export function startWorker() {
     waiting.get(message.id)?.(message);
     waiting.delete(message.id);
   });
-  void ended.then((how) => {
+  const failWaiting = async () => {
+    const how = await ended;
     for (const answer of waiting.values()) answer({ error: `The process ended (${how}). ${tail()}` });
     waiting.clear();
-  });
+  };
+  void failWaiting();
   const call = (command, args, limitMs) =>
     new Promise((resolve, reject) => {
       const id = (lastId += 1);
@@ -71,7 +75,7 @@ export function startWorker() {
 }
 
 /** No telemetry leaves the machine, and libraries behave as in production. */
-const QUIET = { NODE_ENV: 'production', MASTRA_TELEMETRY_DISABLED: '1', LANGSMITH_TRACING: 'false', LANGCHAIN_TRACING_V2: 'false' };
+const QUIET = { NODE_ENV: 'production', MASTRA_TELEMETRY_DISABLED: '1', LANGSMITH_TRACING: 'false', LANGCHAIN_TRACING_V2: 'false', RESTATE_LOGGING: 'ERROR' };
 
 function watch(child) {
   living.add(child);
@@ -86,5 +90,5 @@ function watch(child) {
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
   void ended.then(() => living.delete(child));
-  return { child, ended, tail: () => output.trim() };
+  return { child, ended, tail: () => output.trim(), isGone: () => !living.has(child) };
 }

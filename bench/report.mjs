@@ -3,19 +3,19 @@ import { table } from './statistics.mjs';
 
 const NONE = '-';
 
-export function reportDurableSteps({ postgres, settings, shape, limits, contenders, crash }) {
+export function reportDurableSteps({ postgres, settings, shape, rounds, limits, contenders, crash }) {
   table(`Limits of this PostgreSQL ${postgres} (${settings})`, ['', 'commits/s', 'p50 ms'], [
     ['one commit of one row', limits.oneRow.perSecond.toFixed(0), limits.oneRow.p50Ms.toFixed(2)],
     ['the rows of one of our commits, one statement', limits.sameRows.perSecond.toFixed(0), limits.sameRows.p50Ms.toFixed(2)],
     ['the same, 64 commits in one transaction', limits.grouped.perSecond.toFixed(0), ''],
   ]);
-  for (const { concurrency } of shape.loads) reportLoad(concurrency, { shape, limits, contenders });
+  for (const { concurrency } of shape.loads) reportLoad(concurrency, { shape, rounds, limits, contenders });
   reportGrowth(contenders);
   reportCrash(crash, shape);
   reportFailures(contenders, crash);
 }
 
-function reportLoad(concurrency, { shape, limits, contenders }) {
+function reportLoad(concurrency, { shape, rounds, limits, contenders }) {
   const loadOf = (contender) => contender.loads.find((load) => load.concurrency === concurrency);
   const ours = loadOf(contenders[0]);
   const rows = contenders.map((contender) => {
@@ -35,7 +35,7 @@ function reportLoad(concurrency, { shape, limits, contenders }) {
     ];
   });
   const head = ['', 'steps/s', 'ours / theirs', 'step p50 ms', 'p99 ms', 'p50 / 2 bare commits', 'of grouped limit', 'WAL B/step', 'stored B/step', 'row writes/step'];
-  table(`Durable steps, ${concurrency} ${concurrency === 1 ? 'run' : 'runs'} at once (${shape.stepsPerRun} steps each, medians of ${shape.rounds} interleaved rounds)`, head, rows);
+  table(`Durable steps, ${concurrency} ${concurrency === 1 ? 'run' : 'runs'} at once (${shape.stepsPerRun} steps each, ${rounds === 1 ? 'one round' : `medians of ${rounds} interleaved rounds`})`, head, rows);
 }
 
 function reportGrowth(contenders) {
@@ -50,10 +50,10 @@ function reportGrowth(contenders) {
 function reportCrash(crash, shape) {
   const rows = crash.map(({ label, how, result, failure }) => {
     if (result === null) return [label, how, failure === null ? NONE : 'FAILED'];
-    const { runsWithRepeatedEffect, runs, repeatedModelCalls, finished, waitingForPerson, lost, againMs } = result;
-    return [label, how, `${runsWithRepeatedEffect} of ${runs}`, repeatedModelCalls, finished, waitingForPerson, lost, againMs === null ? NONE : (againMs / 1_000).toFixed(1)];
+    const { runsWithRepeatedEffect, repeatedEffects, runs, repeatedModelCalls, finished, waitingForPerson, lost, againMs } = result;
+    return [label, how, `${runsWithRepeatedEffect} of ${runs}`, repeatedEffects, repeatedModelCalls, finished, waitingForPerson, lost, againMs === null ? NONE : (againMs / 1_000).toFixed(1)];
   });
-  const head = ['', 'how', 'runs with a side effect done twice', 'model calls repeated', 'finished', 'ask a person', 'lost', 'SIGKILL to first call again, s'];
+  const head = ['', 'how', 'runs with a side effect done twice', 'side effects repeated', 'model calls repeated', 'finished', 'ask a person', 'lost', 'SIGKILL to first call again, s'];
   table(`SIGKILL in the middle of ${shape.crashRuns} runs of ${shape.stepsPerRun} steps`, head, rows);
 }
 

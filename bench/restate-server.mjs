@@ -51,18 +51,14 @@ function binary() {
 }
 
 /** Healthy is not enough: its partitions are led by nobody yet in the first moments. */
-async function waitUntilReady({ ingressUrl, adminUrl, query }, { ended, tail }) {
-  let how = null;
-  void ended.then((reason) => {
-    how = reason;
-  });
+async function waitUntilReady({ ingressUrl, adminUrl, query }, { isGone, tail }) {
   const isLed = () => query('SELECT count(*) AS n FROM sys_journal').then(
     () => true,
     () => false,
   );
   const isHealthy = async (url) => (await fetch(url).catch(() => null))?.ok === true;
   for (const until = performance.now() + START_LIMIT_MS; performance.now() < until; ) {
-    if (how !== null) throw new Error(`The Restate server ended (${how}). ${tail()}`);
+    if (isGone()) throw new Error(`The Restate server ended. ${tail()}`);
     if ((await isHealthy(`${adminUrl}/health`)) && (await isHealthy(`${ingressUrl}/restate/health`)) && (await isLed())) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -12,6 +12,9 @@ import { parseArgs } from 'node:util';
 import { ensureReady, root } from '../tools/bootstrap.mjs';
 import { installPeers, productVersions, versionOf } from './peers-install.mjs';
 
+/** On a slow or busy machine there are fewer rounds rather than a long wait; the tables say how many there were. */
+const ROUNDS_LIMIT_MS = 5 * 60_000;
+
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
@@ -31,16 +34,27 @@ const wanted = chooseContenders(peers);
 const peersProblem = wanted.some(({ group }) => group !== 'openeaap') ? installPeers() : null;
 const { benchPolicy } = await import('./policy.mjs');
 const { benchDurableSteps } = await import('./durable-steps.mjs');
+const { killAll } = await import('./peer-process.mjs');
 const { reportDurableSteps } = await import('./report.mjs');
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'openeaap-bench-'));
+const stopping = new AbortController();
 let databases = null;
-const cleanUp = async () => {
-  await databases?.close().catch((error) => say(`could not clean up: ${error.message}`));
-  rmSync(folder, { recursive: true, force: true });
+let cleaned = null;
+const cleanUp = () => {
+  cleaned ??= (async () => {
+    killAll();
+    await databases?.close().catch((error) => say(`could not clean up: ${error.message}`));
+    rmSync(folder, { recursive: true, force: true });
+  })();
+  return cleaned;
 };
-// The processes of the engines end with this one, by their own ids (peer-process.mjs).
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(130)));
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    stopping.abort();
+    void cleanUp().finally(() => process.exit(130));
+  });
+}
 
 const result = { at: new Date().toISOString(), machine: describeMachine(), loadBefore: os.loadavg(), versions: describeVersions(wanted) };
 try {
@@ -54,6 +68,7 @@ try {
     onDatabases: (opened) => {
       databases = opened;
     },
+    stopping: stopping.signal,
     say,
   });
 } finally {
@@ -71,9 +86,11 @@ process.exit(0);
 /** `waves`: how often a load is run in a round, so that one run at once gives more than one run's numbers. */
 function toShape({ quick, steps, rounds }) {
   const stepsPerRun = toCount('steps', steps);
-  const full = { stepsPerRun, rounds: toCount('rounds', rounds ?? '3'), crashRuns: 20, loads: [{ concurrency: 1, waves: 10 }, { concurrency: 16, waves: 3 }, { concurrency: 256, waves: 1 }] };
-  if (!quick) return full;
-  return { ...full, rounds: toCount('rounds', rounds ?? '1'), crashRuns: 8, loads: [{ concurrency: 1, waves: 3 }, { concurrency: 16, waves: 1 }] };
+  const wantedRounds = toCount('rounds', rounds ?? (quick ? '1' : '3'));
+  // Who says how many rounds gets them, however long they take.
+  const roundsLimitMs = rounds === undefined ? ROUNDS_LIMIT_MS : Number.POSITIVE_INFINITY;
+  const loads = quick ? [{ concurrency: 1, waves: 3 }, { concurrency: 16, waves: 1 }] : [{ concurrency: 1, waves: 10 }, { concurrency: 16, waves: 2 }, { concurrency: 256, waves: 1 }];
+  return { stepsPerRun, rounds: wantedRounds, roundsLimitMs, crashRuns: quick ? 8 : 20, loads };
 }
 
 function toCount(name, text) {

@@ -71,8 +71,7 @@ function askToGoOn(n) {
   });
 }
 
-process.on('message', async ({ id, command, args }) => {
-  if (command === undefined) return;
+async function obey({ id, command, args }) {
   try {
     // Before anything else: an engine may take up old runs while it is opened.
     if (args.sink !== undefined) writeTo(args.sink);
@@ -80,6 +79,10 @@ process.on('message', async ({ id, command, args }) => {
   } catch (error) {
     process.send({ id, error: error instanceof Error ? `${error.name}: ${error.message}` : String(error), stack: error?.stack });
   }
+}
+
+process.on('message', (message) => {
+  if (message.command !== undefined) void obey(message);
 });
 // The other side is gone: nothing is left to do.
 process.on('disconnect', () => process.exit(0));

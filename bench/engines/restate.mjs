@@ -9,7 +9,6 @@ const POLL_MS = 50;
 export async function open({ server, steps, hooks }) {
   const agent = createAgent(steps, hooks);
   const endpoint = restate.endpoint().bind(agent);
-  endpoint.setLogger((meta, ...rest) => (meta.level === 'error' ? console.error(...rest) : undefined));
   const listener = http2.createServer(endpoint.http2Handler());
   const sessions = new Set();
   listener.on('session', (session) => sessions.add(session.once('close', () => sessions.delete(session))));
