@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 const POLL_MS = 1;
+const KILL_JITTER_MS = 50;
 const MIDDLE_LIMIT_MS = 60_000;
 const RECOVER_LIMIT_MS = 60_000;
 /** Shortest line of the sink is longer; only a guess of when to look at it properly. */
@@ -32,6 +33,8 @@ export async function measureCrash(stage, { options, folder, runs, stepsPerRun }
     const first = await stage.openWorker({ steps: stepsPerRun, options, sink });
     await first.call('begin', { count: runs, prefix: 'crash' }, MIDDLE_LIMIT_MS);
     await untilMiddle(sink, (runs * stepsPerRun) / 2);
+    // Otherwise the kill would always follow upon a tool call, and hit engines that group their runs in one phase alone.
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * KILL_JITTER_MS));
     const killedAt = performance.timeOrigin + performance.now();
     await first.kill();
     const atKill = readSink(sink);
@@ -82,6 +85,7 @@ function describe({ atKill, after, recovered, killedAt, firstPid, runs, stepsPer
   const firstAgain = after.find((line) => line.pid !== firstPid);
   return {
     runs,
+    underWay: runs - atKill.filter((line) => line.kind === 'model' && line.n === stepsPerRun).length,
     actsAtKill: atKill.filter((line) => line.kind === 'tool').length,
     runsWithRepeatedEffect: new Set(twice.map(([key]) => key.split(' ')[0])).size,
     repeatedEffects: twice.reduce((sum, [, times]) => sum + times - 1, 0),

@@ -8,7 +8,7 @@ import { measureGrowth } from './growth.mjs';
 import { createStage } from './stage.mjs';
 import { median } from './statistics.mjs';
 import { benchLimits, migrate } from './steps.mjs';
-import { createSamples, summarise, takeTurn } from './throughput.mjs';
+import { createSamples, summarise, summariseCosts, takeTurn } from './throughput.mjs';
 
 /** Nothing is begun after this: a machine that is far too slow must not keep anybody waiting. */
 const TOTAL_LIMIT_MS = 15 * 60_000;
@@ -26,7 +26,7 @@ export async function benchDurableSteps({ folder, shape, peers, peersProblem, da
   const rounds = await takeRounds(entries, { shape, limits, attempt, stopping, say });
   for (const entry of entries) {
     await attempt(entry, 'growth', async () => {
-      entry.growth = await measureGrowth(entry.stage);
+      entry.growth = await onEmptyStage(entry.contender, { databases, folder, name: toName('growth', entry.contender.key) }, measureGrowth);
     });
   }
   const crash = await crashAll(entries, { databases, folder, shape, attempt });
@@ -78,7 +78,6 @@ async function prepare(entry, { databases, folder, shape }) {
   await entry.stage.stop();
 }
 
-/** Each case on an empty store of its own. */
 async function crashAll(entries, { databases, folder, shape, attempt }) {
   const rows = [];
   for (const [index, { key, options, how }] of CRASH_CASES.entries()) {
@@ -88,16 +87,22 @@ async function crashAll(entries, { databases, folder, shape, attempt }) {
     const row = { contender: entry.contender, failure: entry.failure };
     let result = null;
     await attempt(row, `SIGKILL, ${how}`, async () => {
-      const stage = await createStage(entry.contender, { databases, folder, name: toName(`crash${index}`, key) });
-      try {
-        result = await measureCrash(stage, { options, folder: path.join(folder, `crash${index}`), runs: shape.crashRuns, stepsPerRun: shape.stepsPerRun });
-      } finally {
-        await stage.close();
-      }
+      const name = toName(`crash${index}`, key);
+      const crashShape = { options, folder: path.join(folder, `sink${index}`), runs: shape.crashRuns, stepsPerRun: shape.stepsPerRun };
+      result = await onEmptyStage(entry.contender, { databases, folder, name }, (stage) => measureCrash(stage, crashShape));
     });
     rows.push({ key, label: entry.contender.label, how, result, failure: row.failure });
   }
   return rows;
+}
+
+async function onEmptyStage(contender, where, work) {
+  const stage = await createStage(contender, where);
+  try {
+    return await work(stage);
+  } finally {
+    await stage.close();
+  }
 }
 
 /** What PostgreSQL needs for our rows alone, measured again in each round. */
@@ -117,8 +122,8 @@ async function openLimits(databases) {
 }
 
 function describe({ contender, samples, growth, failure }, shape) {
-  const loads = shape.loads.map(({ concurrency }) => ({ concurrency, ...summarise(samples, concurrency) }));
-  return { key: contender.key, label: contender.label, ours: contender.group === 'openeaap', packages: contender.packages, loads, growth, failure };
+  const loads = shape.loads.map(({ concurrency }) => summarise(samples, concurrency));
+  return { key: contender.key, label: contender.label, ours: contender.group === 'openeaap', packages: contender.packages, loads, costs: summariseCosts(samples), growth, failure };
 }
 
 const toName = (prefix, key) => `${prefix}_${key.replaceAll('-', '_')}`;

@@ -10,6 +10,7 @@ export function reportDurableSteps({ postgres, settings, shape, rounds, limits, 
     ['the same, 64 commits in one transaction', limits.grouped.perSecond.toFixed(0), ''],
   ]);
   for (const { concurrency } of shape.loads) reportLoad(concurrency, { shape, rounds, limits, contenders });
+  reportCosts(contenders);
   reportGrowth(contenders);
   reportCrash(crash, shape);
   reportFailures(contenders, crash);
@@ -29,13 +30,15 @@ function reportLoad(concurrency, { shape, rounds, limits, contenders }) {
       load.stepP99Ms.toFixed(2),
       contender.ours ? (load.stepP50Ms / (2 * limits.sameRows.p50Ms)).toFixed(2) : NONE,
       contender.ours ? `${((200 * load.stepsPerSecond) / limits.grouped.perSecond).toFixed(0)} %` : NONE,
-      toText(load.walBytesPerStep, 0),
-      toText(load.storedBytesPerStep, 0),
-      toText(load.rowsPerStep, 1),
     ];
   });
-  const head = ['', 'steps/s', 'ours / theirs', 'step p50 ms', 'p99 ms', 'p50 / 2 bare commits', 'of grouped limit', 'WAL B/step', 'stored B/step', 'row writes/step'];
+  const head = ['', 'steps/s', 'ours / theirs', 'step p50 ms', 'p99 ms', 'p50 / 2 bare commits', 'of grouped limit'];
   table(`Durable steps, ${concurrency} ${concurrency === 1 ? 'run' : 'runs'} at once (${shape.stepsPerRun} steps each, ${rounds === 1 ? 'one round' : `medians of ${rounds} interleaved rounds`})`, head, rows);
+}
+
+function reportCosts(contenders) {
+  const rows = contenders.map(({ label, costs }) => (costs === null ? [label, 'FAILED'] : [label, toText(costs.walBytes, 0), toText(costs.storedBytes, 0), toText(costs.rowWrites, 1)]));
+  table('What a step writes (over all loads of a round)', ['', 'WAL bytes', 'stored bytes', 'row writes'], rows);
 }
 
 function reportGrowth(contenders) {
@@ -50,10 +53,10 @@ function reportGrowth(contenders) {
 function reportCrash(crash, shape) {
   const rows = crash.map(({ label, how, result, failure }) => {
     if (result === null) return [label, how, failure === null ? NONE : 'FAILED'];
-    const { runsWithRepeatedEffect, repeatedEffects, runs, repeatedModelCalls, finished, waitingForPerson, lost, againMs } = result;
-    return [label, how, `${runsWithRepeatedEffect} of ${runs}`, repeatedEffects, repeatedModelCalls, finished, waitingForPerson, lost, againMs === null ? NONE : (againMs / 1_000).toFixed(1)];
+    const { runs, runsWithRepeatedEffect, repeatedEffects, underWay, repeatedModelCalls, finished, waitingForPerson, lost, againMs } = result;
+    return [label, how, underWay, `${runsWithRepeatedEffect} of ${runs}`, repeatedEffects, repeatedModelCalls, finished, waitingForPerson, lost, againMs === null ? NONE : (againMs / 1_000).toFixed(1)];
   });
-  const head = ['', 'how', 'runs with a side effect done twice', 'side effects repeated', 'model calls repeated', 'finished', 'ask a person', 'lost', 'SIGKILL to first call again, s'];
+  const head = ['', 'how', 'under way', 'runs with an effect done twice', 'effects repeated', 'model calls repeated', 'finished', 'ask a person', 'lost', 'SIGKILL to first call again, s'];
   table(`SIGKILL in the middle of ${shape.crashRuns} runs of ${shape.stepsPerRun} steps`, head, rows);
 }
 

@@ -9,7 +9,7 @@ const RUN_LIMIT_MS = 180_000;
 export async function takeTurn(stage, samples, { round, stepsPerRun, loads }) {
   await stage.start();
   try {
-    const before = { rows: await stage.rowWrites(), records: await stage.records() };
+    const before = await readCounters(stage);
     const worker = await stage.openWorker({ steps: stepsPerRun });
     let runs = 0;
     try {
@@ -23,27 +23,30 @@ export async function takeTurn(stage, samples, { round, stepsPerRun, loads }) {
       await worker.close();
     }
     await checkWork(stage, { runs, stepsPerRun, before });
-    const rows = await stage.rowWrites();
-    if (rows !== null) samples.rowsPerStep.push((rows - before.rows) / (runs * stepsPerRun));
+    samples.costs.push(perStep(before, await readCounters(stage), runs * stepsPerRun));
   } finally {
     await stage.stop();
   }
 }
 
-export const createSamples = () => ({ byConcurrency: new Map(), rowsPerStep: [] });
+export const createSamples = () => ({ byConcurrency: new Map(), costs: [] });
+
+/** Taken while no worker runs: the server counts rows exactly only when the connections of who wrote them are closed. */
+const readCounters = async (stage) => ({
+  records: await stage.records(),
+  walBytes: await stage.walBytes(),
+  storedBytes: await stage.storedBytes(),
+  rowWrites: await stage.rowWrites(),
+});
+
+const perStep = (before, after, steps) => Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value === null ? null : (value - before[name]) / steps]));
 
 async function measureLoad(stage, run, { concurrency, waves }, stepsPerRun) {
-  const before = { wal: await stage.walBytes(), stored: await stage.storedBytes() };
   const results = [];
   for (let wave = 0; wave < waves; wave += 1) results.push(await run(concurrency, `c${concurrency}-w${wave}`));
-  await stage.quiet();
-  const steps = concurrency * waves * stepsPerRun;
-  const wal = await stage.walBytes();
   return {
-    stepsPerSecond: steps / results.reduce((sum, result) => sum + result.seconds, 0),
+    stepsPerSecond: (concurrency * waves * stepsPerRun) / results.reduce((sum, result) => sum + result.seconds, 0),
     stepMs: results.flatMap((result) => result.stepMs),
-    walBytesPerStep: wal === null ? null : (wal - before.wal) / steps,
-    storedBytesPerStep: ((await stage.storedBytes()) - before.stored) / steps,
   };
 }
 
@@ -64,17 +67,20 @@ async function checkWork(stage, { runs, stepsPerRun, before }) {
 /** Medians over the rounds; the latencies of all rounds together. */
 export function summarise(samples, concurrency) {
   const taken = samples.byConcurrency.get(concurrency) ?? [];
-  if (taken.length === 0) return null;
-  const over = (pick) => (taken.some((sample) => pick(sample) === null) ? null : median(taken.map(pick)));
+  if (taken.length === 0) return { concurrency };
   const stepMs = taken.flatMap((sample) => sample.stepMs);
   return {
-    rounds: taken.length,
-    stepsPerSecond: over((sample) => sample.stepsPerSecond),
+    concurrency,
+    stepsPerSecond: median(taken.map((sample) => sample.stepsPerSecond)),
     stepsPerSecondByRound: taken.map((sample) => sample.stepsPerSecond),
     stepP50Ms: median(stepMs),
     stepP99Ms: quantile(stepMs, 0.99),
-    walBytesPerStep: over((sample) => sample.walBytesPerStep),
-    storedBytesPerStep: over((sample) => sample.storedBytesPerStep),
-    rowsPerStep: samples.rowsPerStep.length === 0 ? null : median(samples.rowsPerStep),
   };
+}
+
+/** Bytes and rows per step, over all loads of a turn; null: no turn was completed. */
+export function summariseCosts({ costs }) {
+  if (costs.length === 0) return null;
+  const over = (name) => (costs.some((cost) => cost[name] === null) ? null : median(costs.map((cost) => cost[name])));
+  return { walBytes: over('walBytes'), storedBytes: over('storedBytes'), rowWrites: over('rowWrites') };
 }
