@@ -25,10 +25,11 @@ const AWKWARD: readonly JsonObject[] = [
 describe('chain', () => {
   test.each(AWKWARD.map((metadata) => [JSON.stringify(metadata), metadata] as const))('the text that is hashed is the canonical JSON of the row: %s', (_name, metadata) => {
     const rows = [toRow({ ...FACT, metadata }), toRow({ ...FACT, metadata, runId: 'r', decision: 'allow', rule: 'a "rule"', stepNo: 7, input: metadata, output: 'out\n', actor: 'user:王强' })];
-    for (const { row_hash: hash, ...row } of chainRows({ chainId: 'c', seq: 41, hash: 'h' }, rows)) {
+    for (const { row_hash: hash, json, ...row } of chainRows({ chainId: 'c', seq: 41, hash: 'h' }, rows)) {
       const columns = { ...row, metadata: JSON.parse(row.metadata) as JsonObject };
-      expect(toCanonicalText(row)).toBe(toCanonicalJson(columns));
+      expect(toCanonicalText(row, row)).toBe(toCanonicalJson(columns));
       expect(hash).toBe(hashRow(columns));
+      expect(JSON.parse(json)).toEqual({ ...columns, row_hash: hash });
     }
   });
 });

@@ -1,7 +1,7 @@
 import type { Approval, ApprovalDecision, NewRunEvent } from '@openeaap/kernel';
 import { statusAfter } from '@openeaap/kernel';
 import type { AuditRow } from '../audit/audit-row.ts';
-import { AUDIT_INSERT_COLUMNS, AUDIT_RECORD, AUDIT_SELECT } from '../audit/audit-row.ts';
+import { insertAudit, toAuditJson } from '../audit/audit-row.ts';
 import type { Queryable, Statement } from '../database.ts';
 import { run, toJsonb } from '../database.ts';
 import type { ApprovalRow } from '../rows.ts';
@@ -33,8 +33,7 @@ WITH owner AS (
 ), event AS (
   INSERT INTO run_events (tenant_id, run_id, seq, type, data) SELECT tenant_id, id, last_seq, $9, $10::jsonb FROM woken
 ), audited AS (
-  INSERT INTO audit_logs (${AUDIT_INSERT_COLUMNS})
-  SELECT ${AUDIT_SELECT} FROM jsonb_to_recordset($11::jsonb) AS l(${AUDIT_RECORD}) WHERE EXISTS (SELECT 1 FROM woken)
+  ${insertAudit('$11')} WHERE EXISTS (SELECT 1 FROM woken)
 )
 SELECT * FROM decided`,
 };
@@ -56,7 +55,7 @@ export async function decideApproval(
     decision.callHash,
     record.event.type,
     toJsonb(record.event.data),
-    toJsonb(record.audit),
+    toAuditJson(record.audit),
   ]);
   return rows[0] === undefined ? null : toApproval(rows[0]);
 }

@@ -21,12 +21,13 @@ export interface UnchainedAuditRow {
   readonly created_at: string;
 }
 
-/** A row with its place in the writer's chain. */
-export interface AuditRow extends UnchainedAuditRow {
+/** A row with its place in the writer's chain, ready to be written. */
+export interface AuditRow {
   readonly chain_id: string;
   readonly chain_seq: number;
-  readonly prev_hash: string;
   readonly row_hash: string;
+  /** All columns as one JSON object: made of the sanitized text of the row, by whoever chained it. */
+  readonly json: Sanitized;
 }
 
 /** The newest row of a chain: what the next one links to. */
@@ -36,12 +37,13 @@ export interface ChainHead {
   readonly hash: string;
 }
 
-export const AUDIT_INSERT_COLUMNS =
+const COLUMNS =
   'id, tenant_id, run_id, trace_id, actor, action_type, phase, decision, outcome, rule, step_no, metadata, sanitized_input, sanitized_output, created_at, chain_id, chain_seq, prev_hash, row_hash';
 
-/** The same as a record definition for `jsonb_to_recordset`. */
-export const AUDIT_RECORD =
-  'id uuid, tenant_id text, run_id uuid, trace_id text, actor text, action_type text, phase text, decision text, outcome text, rule text, step_no int, metadata text, sanitized_input text, sanitized_output text, created_at timestamptz, chain_id uuid, chain_seq bigint, prev_hash text, row_hash text';
+const RECORD =
+  'id uuid, tenant_id text, run_id uuid, trace_id text, actor text, action_type text, phase text, decision text, outcome text, rule text, step_no int, metadata jsonb, sanitized_input text, sanitized_output text, created_at timestamptz, chain_id uuid, chain_seq bigint, prev_hash text, row_hash text';
 
-/** The columns of AUDIT_INSERT_COLUMNS read from such a record. */
-export const AUDIT_SELECT = AUDIT_INSERT_COLUMNS.replace('metadata', 'metadata::jsonb');
+/** Writes the rows of a JSON parameter such as `$3`, made by `toAuditJson`. */
+export const insertAudit = (parameter: string): string => `INSERT INTO audit_logs (${COLUMNS}) SELECT ${COLUMNS} FROM jsonb_to_recordset(${parameter}::jsonb) AS l(${RECORD})`;
+
+export const toAuditJson = (rows: readonly AuditRow[]): string => `[${rows.map((row) => row.json).join(',')}]`;

@@ -4,7 +4,7 @@ import type { Statement } from '../database.ts';
 import { toJsonb } from '../database.ts';
 import { fromChangedStep, fromRunError, fromStep } from '../rows.ts';
 import type { AuditRow } from '../audit/audit-row.ts';
-import { AUDIT_INSERT_COLUMNS, AUDIT_RECORD, AUDIT_SELECT } from '../audit/audit-row.ts';
+import { insertAudit, toAuditJson } from '../audit/audit-row.ts';
 
 /** The number of the first parameter behind the three that every form has. */
 const FIRST_PART = 4;
@@ -63,8 +63,7 @@ WITH item AS (
   FROM jsonb_to_recordset($2::jsonb) AS e(i int, from_last int, type text, data jsonb)
   JOIN ran ON ran.i = e.i
 ), audited AS (
-  INSERT INTO audit_logs (${AUDIT_INSERT_COLUMNS})
-  SELECT ${AUDIT_SELECT} FROM jsonb_to_recordset($3::jsonb) AS l(${AUDIT_RECORD})
+  ${insertAudit('$3')}
 )`;
 
 /** Each takes the number of the parameter that holds its JSON. */
@@ -178,11 +177,11 @@ export function toCommitStatement(commits: readonly RunCommit[], auditRows: read
   return {
     statement: FORMS.get(present.join('')) as Statement,
     values: [
-      commits.map(toItem),
-      commits.flatMap((c, i) => c.events.map((event, index) => ({ i, from_last: index + 1 - c.events.length, type: event.type, data: event.data }))),
-      auditRows,
-      ...present.map((letter) => parts[letter]),
-    ].map(toJsonb),
+      toJsonb(commits.map(toItem)),
+      toJsonb(commits.flatMap((c, i) => c.events.map((event, index) => ({ i, from_last: index + 1 - c.events.length, type: event.type, data: event.data })))),
+      toAuditJson(auditRows),
+      ...present.map((letter) => toJsonb(parts[letter])),
+    ],
   };
 }
 
