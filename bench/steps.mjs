@@ -64,7 +64,7 @@ export async function createWorld(pool, { stepsPerRun, effect, soleOwner, hooks 
 
 function createDeps(pool, lane, { stepsPerRun, effect, ended, hooks }) {
   const policy = compilePolicy([{ name: 'bench.yaml', text: POLICY }]);
-  const pinned = { version: policy.version, decide: (request) => decide(policy, request), mayUse: (principal, agent, tool) => mayUse(policy, { principal, agent }, tool) };
+  const pinned = { version: policy.version, decide: (request) => decide(policy, request), mayUse: (principal, agent, tool) => mayUse(policy, { principal, agent }, tool), uncertainOutcome: null };
   const echo = { name: 'echo', version: '1', description: '', inputSchema: { type: 'object' }, effect, idempotent: effect === 'read', timeoutMs: 1_000 };
   const think = async (request) => {
     const acts = request.journal.filter((step) => step.kind === 'act').length;

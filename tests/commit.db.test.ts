@@ -34,7 +34,7 @@ const act = (no: number, rest: Partial<ActStep> = {}): ActStep => ({
 });
 
 const approval = (rest: Partial<NewApproval> = {}): NewApproval => ({
-  id: randomIds.newId(), stepNo: 1, kind: 'gate', tool: 'block_ip', args: {}, callHash: 'h', rule: 'r', reason: 'why', requesterId: 'alice', policyVersion: 'p1', approvers: ['*'], timeoutMs: 60_000, forbidRequester: false, ...rest,
+  id: randomIds.newId(), stepNo: 1, kind: 'gate', tool: 'block_ip', args: {}, callHash: 'h', rule: 'r', reason: 'why', requesterId: 'alice', policyVersion: 'p1', approvers: ['*'], timeoutMs: 60_000, forbidRequester: false, minApprovals: 1, escalation: [], ...rest,
 });
 
 const commitOf = (run: ClaimedRun, rest: Partial<RunCommit> = {}): RunCommit => ({

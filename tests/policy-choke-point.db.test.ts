@@ -35,7 +35,10 @@ const BAD_ANSWERS: readonly [string, () => unknown][] = [
   ['allows without reservations', () => ({ ...allow(), reservations: undefined })],
   ['allows with odd constraints', () => ({ ...allow(), constraints: { blockedTools: 'none', dryRun: 'no', maxTokens: 'many' } })],
   ['allows without a rule', () => ({ ...allow(), rule: undefined })],
-  ['gates for nobody', () => ({ ...gate(), approval: { approvers: [], timeoutMs: 1_000, forbidRequester: false } })],
+  ['gates for nobody', () => gate({ approvers: [] })],
+  ['gates that no one needs to open', () => gate({ minApprovals: 0 })],
+  ['gates without a number of approvals', () => gate({ minApprovals: undefined as never })],
+  ['an escalation to nobody', () => gate({ escalation: [{ afterMs: 1_000, approvers: [] }] })],
   ['gates for no time', () => gate({ timeoutMs: 0 })],
   ['gates for ever', () => gate({ timeoutMs: Number.POSITIVE_INFINITY })],
 ];

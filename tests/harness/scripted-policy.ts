@@ -7,6 +7,7 @@ export interface ScriptedPolicy {
   readonly port: PolicyPort;
   readonly asked: DecisionRequest[];
   decide: (request: DecisionRequest) => Decision;
+  uncertainOutcome: ApprovalDemand | null;
   /** Versions that can be loaded. */
   readonly known: Set<string>;
   current: string;
@@ -26,7 +27,7 @@ export const deny = (rule = 'test.deny'): Decision => ({ effect: 'deny', rule, r
 
 export const gate = (demand: Partial<ApprovalDemand> = {}): Decision => ({
   effect: 'require_approval',
-  approval: { approvers: ['group:security-ops'], timeoutMs: 3_600_000, forbidRequester: false, ...demand },
+  approval: { approvers: ['group:security-ops'], timeoutMs: 3_600_000, forbidRequester: false, minApprovals: 1, escalation: [], ...demand },
   reservations: [],
   rule: 'approval_gates[0]',
   reason: 'A person decides.',
@@ -43,6 +44,7 @@ export function createScriptedPolicy(): ScriptedPolicy {
   const policy: ScriptedPolicy = {
     asked: [],
     decide: () => allow(),
+    uncertainOutcome: null,
     known: new Set(['p1']),
     current: 'p1',
     port: {
@@ -52,6 +54,7 @@ export function createScriptedPolicy(): ScriptedPolicy {
           ? {
               version,
               mayUse: () => true,
+              uncertainOutcome: policy.uncertainOutcome,
               decide: (request) => {
                 policy.asked.push(request);
                 return policy.decide(request);

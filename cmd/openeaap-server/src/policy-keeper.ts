@@ -86,6 +86,7 @@ function toPinned(policy: CompiledPolicy): PinnedPolicy {
   return {
     version: policy.version,
     decide: (request) => decide(policy, request),
+    uncertainOutcome: policy.rules.uncertainOutcome,
     mayUse: (principal, agent, tool) => mayUse(policy, { principal, agent }, tool),
   };
 }

@@ -80,8 +80,9 @@ export interface PlatformPort {
   /** Errors: `not_found`. */
   getApproval(caller: Caller, approvalId: string): Promise<Approval>;
   /**
+   * One vote; the approval stays `pending` until enough people have approved.
    * Errors: `not_found`, `permission_denied` (details.approvers: who may), `already_decided` (details
-   * `decidedBy`, `decidedAt`, `status`), `hash_mismatch`, `conflict` (expired, or the run has ended),
+   * `decidedBy`, `decidedAt`, `status`), `hash_mismatch`, `conflict` (expired, the run has ended, or the same person has approved before),
    * `invalid_input` (a verdict that is not for this kind; edited arguments that break the tool's schema).
    */
   decideApproval(caller: Caller, approvalId: string, request: DecideRequest): Promise<Approval>;

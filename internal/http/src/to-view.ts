@@ -1,6 +1,6 @@
 import type { Static, TSchema } from '@fastify/type-provider-typebox';
 import type { Approval, Decision, LineageRef, Run, RunEvent, Step, TokenUsage } from '@openeaap/kernel';
-import { VERDICTS } from '@openeaap/kernel';
+import { VERDICTS, approversAt } from '@openeaap/kernel';
 import { toCursor } from './cursor.ts';
 import type {
   AgentDetail,
@@ -118,8 +118,17 @@ export function toDecisionView(decision: Decision): View<'DecisionView'> {
     const { blockedTools, dryRun, maxTokens } = decision.constraints;
     return { ...shared, constraints: { blocked_tools: [...blockedTools], dry_run: dryRun, max_tokens: maxTokens } };
   }
-  const { approvers, timeoutMs, forbidRequester } = decision.approval;
-  return { ...shared, approval: { approvers: [...approvers], timeout_ms: timeoutMs, forbid_requester: forbidRequester } };
+  const { approvers, timeoutMs, forbidRequester, minApprovals, escalation } = decision.approval;
+  return {
+    ...shared,
+    approval: {
+      approvers: [...approvers],
+      timeout_ms: timeoutMs,
+      forbid_requester: forbidRequester,
+      min_approvals: minApprovals,
+      escalation: escalation.map((stage) => ({ after_ms: stage.afterMs, approvers: [...stage.approvers] })),
+    },
+  };
 }
 
 export function toEventView(event: RunEvent): View<'EventView'> {
@@ -143,7 +152,19 @@ export function toApprovalView(approval: Approval): View<'ApprovalView'> {
     rule: approval.rule,
     reason: approval.reason,
     approvers: [...approval.approvers],
+    approvers_now: [...approversAt(approval, approval.decidedAt ?? approval.readAt)],
     forbid_requester: approval.forbidRequester,
+    min_approvals: approval.minApprovals,
+    approvals_given: approval.approvalsGiven,
+    votes: approval.votes.map((vote) => ({
+      voter: vote.voter,
+      verdict: vote.verdict,
+      call_hash: vote.callHash,
+      counts: vote.round === approval.round,
+      comment: vote.comment,
+      at: vote.at.toISOString(),
+    })),
+    escalation: approval.escalation.map((stage) => ({ at: stage.at.toISOString(), approvers: [...stage.approvers], escalated: stage.recorded })),
     requester: approval.requesterId,
     policy_version: approval.policyVersion,
     status: approval.status,

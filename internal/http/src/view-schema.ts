@@ -104,7 +104,13 @@ export const RunView = component(
 );
 
 const Constraints = Type.Object({ blocked_tools: Type.Array(Text), dry_run: Type.Boolean(), max_tokens: Count });
-const Demand = Type.Object({ approvers: Type.Array(Text), timeout_ms: Count, forbid_requester: Type.Boolean() });
+const Demand = Type.Object({
+  approvers: Type.Array(Text),
+  timeout_ms: Count,
+  forbid_requester: Type.Boolean(),
+  min_approvals: Count,
+  escalation: Type.Array(Type.Object({ after_ms: Count, approvers: Type.Array(Text) })),
+});
 
 export const DecisionView = component(
   'Decision',
@@ -174,6 +180,18 @@ export const EventView = component(
 
 const Verdict = Type.Enum(['approve', 'edit', 'reject', 'retry', 'mark_done', 'fail']);
 
+export const VoteView = component(
+  'ApprovalVote',
+  Type.Object({
+    voter: Text,
+    verdict: Verdict,
+    call_hash: Type.String({ description: 'The call that the vote is about; of an edit, the edited one.' }),
+    counts: Type.Boolean({ description: 'false: a later edit made it a vote about another call.' }),
+    comment: Nullable(Text),
+    at: Time,
+  }),
+);
+
 export const ApprovalView = component(
   'Approval',
   Type.Object({
@@ -183,12 +201,17 @@ export const ApprovalView = component(
     kind: Type.Enum(['gate', 'uncertain']),
     tool: Text,
     args: Json('Arguments of the call that waits.'),
-    edited_args: Json('What the approver changed them to, or null.'),
-    call_hash: Type.String({ description: 'SHA-256; send it with the decision to be sure that it is about this call.' }),
+    edited_args: Json('What the last edit changed them to, or null. While others must still approve, it is the edited call that waits.'),
+    call_hash: Type.String({ description: 'SHA-256 of the call that waits, as the last edit left it; send it with the decision to be sure that it is about this call.' }),
     rule: Text,
     reason: Text,
     approvers: Type.Array(Text, { description: 'group:NAME or user:ID.' }),
+    approvers_now: Type.Array(Text, { description: 'Who may decide now: the approvers, and those of each escalation whose time has come.' }),
     forbid_requester: Type.Boolean(),
+    min_approvals: Type.Integer({ minimum: 1, description: 'How many different people must approve. One rejection rejects.' }),
+    approvals_given: Type.Integer({ minimum: 0, description: 'How many have approved the call that waits.' }),
+    votes: Type.Array(refTo(VoteView), { description: 'Oldest first.' }),
+    escalation: Type.Array(Type.Object({ at: Time, approvers: Type.Array(Text), escalated: Type.Boolean({ description: 'Its event is written.' }) }), { description: 'Who may decide as well, and from when on.' }),
     requester: Text,
     policy_version: Text,
     status: Type.Enum(['pending', 'approved', 'rejected', 'expired', 'cancelled']),
@@ -328,5 +351,5 @@ export const PreferencePairView = component(
 /** Every component, for OpenAPI. */
 export const COMPONENTS = [
   Problem, UsageView, LineageView, LineageItemView, RunCreatedView, RunView, DecisionView, ThinkStepView, ActStepView, StepView, EventView,
-  ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ChunkView, DocumentView, PreferencePairView,
+  VoteView, ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ChunkView, DocumentView, PreferencePairView,
 ] as const;

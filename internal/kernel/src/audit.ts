@@ -6,6 +6,8 @@ export type AuditAction =
   | 'llm_invoke'
   | 'approval_grant'
   | 'approval_request'
+  | 'approval_vote'
+  | 'approval_escalation'
   | 'run_status'
   | 'agent_change'
   | 'policy_change'

@@ -19,6 +19,16 @@ export interface ApprovalDemand {
   readonly timeoutMs: number;
   /** The requester must not be the approver. */
   readonly forbidRequester: boolean;
+  /** How many different people must approve. */
+  readonly minApprovals: number;
+  /** Who may decide as well when nobody has for a while; in order of time, each before the timeout. */
+  readonly escalation: readonly EscalationStage[];
+}
+
+export interface EscalationStage {
+  /** Counted from the opening of the approval. */
+  readonly afterMs: number;
+  readonly approvers: readonly string[];
 }
 
 /** A counter that must be taken from before the thing is done; taken atomically by the store. */

@@ -13,6 +13,8 @@ export const RUN_EVENT_TYPES = [
   'model_call',
   'knowledge_retrieved',
   'approval_decided',
+  'approval_voted',
+  'approval_escalated',
   'run_paused',
   'run_resumed',
   'run_failed',

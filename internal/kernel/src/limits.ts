@@ -30,6 +30,10 @@ export const LIMITS = {
   toolAttempts: 3,
   approvalTimeoutMs: 3_600_000,
   approvalTimeoutCeilingMs: 2_592_000_000,
+  /** Rounds of votes about one call; each edit that others must still approve begins one. */
+  approvalRounds: 20,
+  /** How often one vote is counted anew because somebody else voted at the same moment. */
+  approvalVoteAttempts: 64,
   idempotencyKeyChars: 255,
   feedbackChars: 16_384,
   pageSize: 50,

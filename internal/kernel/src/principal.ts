@@ -22,3 +22,8 @@ export function matchesSubject(principal: Pick<Principal, 'userId' | 'groups'>, 
       (name.startsWith('user:') && principal.userId === name.slice('user:'.length)),
   );
 }
+
+/** All names that mean this principal: `matchesSubject` for whoever can only compare texts. */
+export function subjectsOf(principal: Pick<Principal, 'userId' | 'groups'>): readonly string[] {
+  return ['*', `user:${principal.userId}`, ...principal.groups.map((group) => `group:${group}`)];
+}

@@ -1,7 +1,7 @@
 import type { AuditFact } from './audit.ts';
 import type { ApprovalDemand } from './decision.ts';
 import type { Agent } from './agent.ts';
-import type { Approval, ApprovalKind, ApprovalVerdict } from './approval.ts';
+import type { Approval, ApprovalKind, ApprovalStatus, ApprovalVerdict } from './approval.ts';
 import type { TokenUsage } from './chat.ts';
 import type { NewRunEvent } from './event.ts';
 import type { JsonObject, JsonValue } from './json.ts';
@@ -129,4 +129,25 @@ export interface ApprovalDecision {
   readonly editedArgs: JsonObject | null;
   readonly comment: string | null;
   readonly decider: Principal;
+}
+
+/**
+ * A vote as it has been counted. It holds only while nobody has voted since `seen` was read: whoever
+ * comes in between changes the count, and the vote is counted anew.
+ */
+export interface CountedVote {
+  readonly tenantId: string;
+  readonly approvalId: string;
+  readonly verdict: ApprovalVerdict;
+  readonly voter: string;
+  /** All names that mean the voter; the store judges by its own clock whether they may decide. */
+  readonly subjects: readonly string[];
+  readonly comment: string | null;
+  readonly seen: { readonly callHash: string; readonly given: number; readonly round: number };
+  /** What it leads to. `callHash` is that of the call that the vote is about: of an edit, the edited one. */
+  readonly status: ApprovalStatus;
+  readonly given: number;
+  readonly round: number;
+  readonly callHash: string;
+  readonly editedArgs: JsonObject | null;
 }

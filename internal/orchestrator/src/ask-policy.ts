@@ -50,7 +50,13 @@ function isWellFormed(decision: unknown): decision is Decision {
   if (effect === 'allow') {
     return isRecord(constraints) && Array.isArray(constraints['blockedTools']) && typeof constraints['dryRun'] === 'boolean' && Number.isFinite(constraints['maxTokens']);
   }
-  return effect === 'require_approval' && isRecord(approval) && isNonEmptyArray(approval['approvers']) && isPositive(approval['timeoutMs']) && typeof approval['forbidRequester'] === 'boolean';
+  return effect === 'require_approval' && isDemand(approval);
+}
+
+function isDemand(approval: unknown): boolean {
+  if (!isRecord(approval) || !isNonEmptyArray(approval['approvers']) || !isPositive(approval['timeoutMs']) || typeof approval['forbidRequester'] !== 'boolean') return false;
+  const { minApprovals, escalation } = approval;
+  return Number.isSafeInteger(minApprovals) && isPositive(minApprovals) && Array.isArray(escalation) && escalation.every((stage) => isRecord(stage) && isNonEmptyArray(stage['approvers']) && isPositive(stage['afterMs']));
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,6 +1,7 @@
 import type { ClaimedRun, CommitResult, RunCommit } from '@openeaap/kernel';
 import { isTerminal, linkSignals, toPlatformError } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
+import { escalateApprovals } from './escalate-approvals.ts';
 import { EMPTY, isEmpty, merge } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 import { patiently, toPatientStore } from './patient-store.ts';
@@ -203,7 +204,9 @@ async function rebuild(claimed: ClaimedRun, deps: DriveDeps, stop: AbortSignal):
     deps.store.readSignals(lease.tenantId, lease.runId),
     patiently(() => deps.policy.load(run.tenantId, run.policyVersion), deps, stop),
   ]);
-  return { run, agent: claimed.agent, lease, rootSpanId: claimed.rootSpanId, commitNo: claimed.commitNo, signals: runSignals, policy, steps, prepared: new Set() };
+  const escalated = await escalateApprovals(run, runSignals.approvals, { store: deps.store, nodeId: lease.nodeId });
+  const signals = escalated ? await deps.store.readSignals(lease.tenantId, lease.runId) : runSignals;
+  return { run, agent: claimed.agent, lease, rootSpanId: claimed.rootSpanId, commitNo: claimed.commitNo, signals, policy, steps, prepared: new Set() };
 }
 
 const readSignals = (state: RunState, deps: DriveDeps): Promise<RunState['signals']> => deps.store.readSignals(state.lease.tenantId, state.lease.runId);

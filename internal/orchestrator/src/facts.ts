@@ -1,4 +1,4 @@
-import type { ActStep, AuditFact, Decision, JsonObject, JsonValue, ThinkStep } from '@openeaap/kernel';
+import type { ActStep, AuditFact, Decision, JsonObject, JsonValue, NewApproval, ThinkStep } from '@openeaap/kernel';
 import type { RunState } from './run-state.ts';
 
 type FactOf = Omit<AuditFact, 'tenantId' | 'runId' | 'traceId' | 'actor' | 'metadata'> & { readonly actor?: string; readonly metadata?: JsonObject };
@@ -100,7 +100,7 @@ export function actOutcome(state: RunState, act: ActStep, outcome: string, durat
 
 export function approvalRequest(
   state: RunState,
-  approval: { readonly id: string; readonly stepNo: number; readonly kind: string; readonly tool: string; readonly rule: string; readonly reason: string; readonly approvers: readonly string[]; readonly callHash: string },
+  approval: NewApproval,
   args: JsonValue,
 ): AuditFact {
   return fact(state, {
@@ -116,6 +116,8 @@ export function approvalRequest(
       tool: approval.tool,
       reason: approval.reason,
       approvers: approval.approvers,
+      min_approvals: approval.minApprovals,
+      ...(approval.escalation.length === 0 ? {} : { escalation: approval.escalation.map((stage) => ({ after_ms: stage.afterMs, approvers: stage.approvers })) }),
       call_hash: approval.callHash,
     },
     input: args,

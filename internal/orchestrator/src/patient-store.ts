@@ -18,6 +18,7 @@ export function toPatientStore(store: RunStore, deps: Waiting, stop: AbortSignal
     ...store,
     readSteps: (tenantId, runId) => patient(() => store.readSteps(tenantId, runId)),
     readSignals: (tenantId, runId) => patient(() => store.readSignals(tenantId, runId)),
+    escalateApproval: (mark, record) => patient(() => store.escalateApproval(mark, record)),
     reserveQuota: (tenantId, wanted) => patient(() => store.reserveQuota(tenantId, wanted)),
     commitRun: (commit) => patient(() => store.commitRun(commit)),
   };

@@ -1,5 +1,5 @@
-import type { ActStep, Approval, Decision, JsonValue, NewApproval, PauseReason, StepError } from '@openeaap/kernel';
-import { LIMITS, hashCall, isRepeatable } from '@openeaap/kernel';
+import type { ActStep, Approval, ApprovalDemand, Decision, JsonValue, NewApproval, PauseReason, StepError } from '@openeaap/kernel';
+import { LIMITS, hashCall, isRepeatable, nextLookAt } from '@openeaap/kernel';
 import type { Verdict } from './ask-policy.ts';
 import { askPolicy } from './ask-policy.ts';
 import type { DriveDeps } from './deps.ts';
@@ -76,13 +76,27 @@ async function lookAtGate(state: RunState, act: ActStep, deps: DriveDeps): Promi
     const message = `Rejected by ${approval.decidedBy ?? 'unknown'}: ${approval.comment ?? 'no reason given'}`;
     return settle(state, act, { status: 'rejected', error: { code: 'approval_rejected', message } }, deps);
   }
+  if (approval.status === 'approved' && !isFor(approval, act)) return refuseForeign(state, act, deps);
   if (approval.status === 'approved') return allowAgain(state, act, approval.editedArgs ?? approval.args, deps);
   // By the clock of the store alone, which also judges decisions: what it still calls pending can still be decided.
-  if (approval.status === 'pending') return { kind: 'wait', reason: 'approval', until: approval.expiresAt };
+  if (approval.status === 'pending') return { kind: 'wait', reason: 'approval', until: nextLookAt(approval) };
   const message = 'The approval expired: nobody decided in time. The call was not made; it may be proposed again.';
   const expired = settle(state, act, { status: 'expired', error: { code: 'approval_expired', message } }, deps);
   return { ...expired, fragment: merge(expireApproval(state, approval), expired.fragment) };
 }
+
+/**
+ * R6: is what was approved exactly this call? The store keeps it so; a row that was changed by other means
+ * grants nothing. A node of an older version leaves no vote, and the hash of the unedited call beside an edit.
+ */
+function isFor(approval: Approval, act: ActStep): boolean {
+  const hashOf = (args: JsonValue): string => hashCall({ tool: act.tool, args, runId: approval.runId, stepNo: act.no, policyVersion: approval.policyVersion });
+  const isOlder = approval.editedArgs !== null && !approval.votes.some((vote) => vote.verdict === 'edit');
+  return approval.tool === act.tool && approval.callHash === hashOf(isOlder ? approval.args : (approval.editedArgs ?? approval.args));
+}
+
+const refuseForeign = (state: RunState, act: ActStep, deps: DriveDeps): Look =>
+  settle(state, act, { status: 'denied', error: { code: 'hash_mismatch', message: 'What was approved is another call; nothing was made.' } }, deps);
 
 /** A person has said that the call may be made (again): the PDP has the last word. */
 async function allowAgain(state: RunState, act: ActStep, args: JsonValue, deps: DriveDeps): Promise<Look> {
@@ -114,7 +128,7 @@ function lookAtUnknown(state: RunState, act: ActStep, deps: DriveDeps): Look {
     return settle(state, act, { status: 'failed', error, outcome: hasEffect(act.tool, deps.tools) ? 'unknown' : 'error' }, deps);
   }
   const reason = `The outcome of ${act.tool} is not known: ${act.error?.message ?? 'the node that made the call died before it could write down the result.'} Repeating it could do it twice.`;
-  const question = newApproval(state, act, { kind: 'uncertain', rule: 'R4.uncertain_outcome', reason, demand: uncertainDemand(act.decision) }, deps);
+  const question = newApproval(state, act, { kind: 'uncertain', rule: 'R4.uncertain_outcome', reason, demand: uncertainDemand(state, act.decision) }, deps);
   const step: ActStep = { ...act, status: 'waiting_resolution', approvalId: question.id };
   return {
     kind: 'changed',
@@ -128,19 +142,21 @@ function lookAtUnknown(state: RunState, act: ActStep, deps: DriveDeps): Look {
   };
 }
 
-/** Whoever could open the gate, and nobody else, may say what happened; without a gate any approver of the platform (`*`) may. */
-function uncertainDemand(decision: Decision | null): Pick<NewApproval, 'approvers' | 'timeoutMs' | 'forbidRequester'> {
-  return decision?.effect === 'require_approval'
-    ? { approvers: decision.approval.approvers, forbidRequester: decision.approval.forbidRequester, timeoutMs: LIMITS.approvalTimeoutCeilingMs }
-    : { approvers: ['*'], forbidRequester: false, timeoutMs: LIMITS.approvalTimeoutCeilingMs };
+/**
+ * Whoever could open the gate, and nobody else, may say what happened. Without a gate those whom the policy
+ * names under `uncertain_outcome`; if it names nobody, whoever may decide approvals (`*`).
+ */
+function uncertainDemand(state: RunState, decision: Decision | null): ApprovalDemand {
+  if (decision?.effect === 'require_approval') return { ...decision.approval, timeoutMs: LIMITS.approvalTimeoutCeilingMs };
+  return state.policy?.uncertainOutcome ?? { approvers: ['*'], forbidRequester: false, timeoutMs: LIMITS.approvalTimeoutCeilingMs, minApprovals: 1, escalation: [] };
 }
 
 async function lookAtResolution(state: RunState, act: ActStep, deps: DriveDeps): Promise<Look> {
   const approval = approvalOf(state, act);
-  if (approval?.status === 'pending') return { kind: 'wait', reason: 'uncertain_outcome', until: approval.expiresAt };
+  if (approval?.status === 'pending') return { kind: 'wait', reason: 'uncertain_outcome', until: nextLookAt(approval) };
   switch (approval?.verdict) {
     case 'retry':
-      return allowAgain(state, act, act.args, deps);
+      return isFor(approval, act) ? allowAgain(state, act, act.args, deps) : refuseForeign(state, act, deps);
     case 'mark_done':
       return settle(state, { ...act, result: { marked_done_by: approval.decidedBy, comment: approval.comment } }, { status: 'done', error: null, outcome: 'ok' }, deps);
     case 'fail': {
@@ -236,8 +252,9 @@ function pause(state: RunState, waits: readonly { readonly reason: PauseReason; 
   };
 }
 
+/** When a question that is only now being opened must be looked at again. */
 const expiryOf = (fragment: Fragment, deps: DriveDeps): Date | null => {
-  const timeouts = fragment.openApprovals.map((approval) => approval.timeoutMs);
+  const timeouts = fragment.openApprovals.map((approval) => approval.escalation[0]?.afterMs ?? approval.timeoutMs);
   return timeouts.length === 0 ? null : new Date(deps.clock.now().getTime() + Math.min(...timeouts));
 };
 
@@ -256,7 +273,7 @@ export async function decideAct(
 export function newApproval(
   state: RunState,
   act: Pick<ActStep, 'no' | 'tool' | 'args'>,
-  what: { readonly kind: NewApproval['kind']; readonly rule: string; readonly reason: string; readonly demand: Pick<NewApproval, 'approvers' | 'timeoutMs' | 'forbidRequester'> },
+  what: { readonly kind: NewApproval['kind']; readonly rule: string; readonly reason: string; readonly demand: ApprovalDemand },
   deps: DriveDeps,
 ): NewApproval {
   return {
@@ -286,6 +303,8 @@ export function interventionOf(approval: NewApproval): Fragment['events'][number
       step: approval.stepNo,
       rule: approval.rule,
       approvers: approval.approvers,
+      min_approvals: approval.minApprovals,
+      ...(approval.escalation.length === 0 ? {} : { escalation: approval.escalation.map((stage) => ({ after_ms: stage.afterMs, approvers: stage.approvers })) }),
       call_hash: approval.callHash,
     },
   };

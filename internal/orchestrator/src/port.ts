@@ -1,10 +1,11 @@
 import type {
   Agent,
   Approval,
-  ApprovalDecision,
+  ApprovalDemand,
   AuditFact,
   ClaimedRun,
   CommitResult,
+  CountedVote,
   Decision,
   DecisionRequest,
   ErrorCode,
@@ -42,11 +43,13 @@ export interface RunStore {
     { readonly kind: 'granted' } | { readonly kind: 'exceeded'; readonly quota: string; readonly used: number; readonly limit: number }
   >;
   readonly getApproval: (tenantId: string, approvalId: string) => Promise<Approval | null>;
-  /** Compare-and-set; null: nothing was written. */
-  readonly decideApproval: (
-    decision: ApprovalDecision & { readonly callHash: string },
+  /** Compare-and-set of one vote; null: nothing was written. */
+  readonly decideApproval: (vote: CountedVote, record: { readonly event: NewRunEvent; readonly audit: readonly AuditFact[] }) => Promise<Approval | null>;
+  /** Once per stage (1 is the first); null: it was written before, is not due, or there is nothing left to decide. */
+  readonly escalateApproval: (
+    mark: { readonly tenantId: string; readonly approvalId: string; readonly stage: number },
     record: { readonly event: NewRunEvent; readonly audit: readonly AuditFact[] },
-  ) => Promise<Approval | null>;
+  ) => Promise<true | null>;
   readonly requestCancel: (request: { readonly tenantId: string; readonly runId: string; readonly by: string; readonly reason: string | null }) => Promise<boolean>;
   readonly listCancelledRuns: (nodeId: string) => Promise<readonly string[]>;
   readonly registerNode: (node: { readonly id: string; readonly host: string; readonly pid: number; readonly version: string; readonly roles: readonly string[] }) => Promise<void>;
@@ -70,6 +73,8 @@ export interface PolicyPort {
 export interface PinnedPolicy {
   readonly version: string;
   readonly decide: (request: DecisionRequest) => Decision;
+  /** Who says what became of a call without a gate whose outcome nobody knows; null: whoever may decide approvals. */
+  readonly uncertainOutcome: ApprovalDemand | null;
   /** Could this principal ever call the tool? What it never could is not even shown to the model. */
   readonly mayUse: (principal: Principal, agent: { readonly name: string }, tool: string) => boolean;
 }

@@ -41,9 +41,13 @@ export function withOpened(state: RunState, opened: readonly NewApproval[], now:
 }
 
 function toPending(state: RunState, approval: NewApproval, now: Date): Approval {
-  const { timeoutMs, ...call } = approval;
+  const { timeoutMs, escalation, ...call } = approval;
   return {
     ...call,
+    escalation: escalation.map((stage) => ({ at: new Date(now.getTime() + stage.afterMs), approvers: stage.approvers, recorded: false })),
+    approvalsGiven: 0,
+    round: 1,
+    votes: [],
     tenantId: state.lease.tenantId,
     runId: state.lease.runId,
     editedArgs: null,
@@ -54,6 +58,7 @@ function toPending(state: RunState, approval: NewApproval, now: Date): Approval 
     comment: null,
     createdAt: now,
     expiresAt: new Date(now.getTime() + timeoutMs),
+    readAt: now,
   };
 }
 

@@ -1,5 +1,5 @@
 import { hashJson, LIMITS, PlatformError } from '@openeaap/kernel';
-import type { JsonObject, JsonValue } from '@openeaap/kernel';
+import type { ApprovalDemand, JsonObject, JsonValue } from '@openeaap/kernel';
 import type { PiiRule } from '@openeaap/security';
 import { POLICY_LIMITS } from './limits.ts';
 import { parsePolicy } from './parse-policy.ts';
@@ -57,9 +57,7 @@ function toCanonical(rules: PolicyRules): JsonObject {
       id: gate.id,
       tool_pattern: gate.pattern.source,
       condition: gate.condition.source,
-      approvers: gate.approvers,
-      timeout_ms: gate.timeoutMs,
-      forbid_requester: gate.forbidRequester,
+      ...toCanonicalDemand(gate),
     })),
     rbac: rules.roles?.map((role) => ({ name: role.name, members: role.members, tools: role.tools.map(sourceOf), agents: role.agents.map(sourceOf) })) ?? null,
     scopes: rules.scopes.map((scope) => ({
@@ -79,7 +77,19 @@ function toCanonical(rules: PolicyRules): JsonObject {
     })),
     quotas: rules.quotas.map(({ pattern, ...quota }) => ({ ...quota, pattern: pattern?.source ?? null })),
     constraints: { ...rules.constraints },
+    ...(rules.uncertainOutcome === null ? {} : { uncertain_outcome: toCanonicalDemand(rules.uncertainOutcome) }),
   } satisfies Record<string, JsonValue>;
+}
+
+/** Keys that came later stand there only where they say something, so that a policy keeps the version that runs are pinned to. */
+function toCanonicalDemand(demand: ApprovalDemand): JsonObject {
+  return {
+    approvers: demand.approvers,
+    timeout_ms: demand.timeoutMs,
+    forbid_requester: demand.forbidRequester,
+    ...(demand.minApprovals === 1 ? {} : { min_approvals: demand.minApprovals }),
+    ...(demand.escalation.length === 0 ? {} : { escalation: demand.escalation.map((stage) => ({ after_ms: stage.afterMs, approvers: stage.approvers })) }),
+  };
 }
 
 function sourceOf(glob: { readonly source: string }): string {

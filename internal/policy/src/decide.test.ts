@@ -24,7 +24,7 @@ describe('the security.yaml of the document, word by word', () => {
         rule: 'approval_gates[1]',
         reason: "The tool 'exec_shell_command' needs an approval by group:sre-leads.",
         policyVersion: policy.version,
-        approval: { approvers: ['group:sre-leads'], timeoutMs: HOUR_MS, forbidRequester: false },
+        approval: { approvers: ['group:sre-leads'], timeoutMs: HOUR_MS, forbidRequester: false, minApprovals: 1, escalation: [] },
         reservations: [],
       });
     }

@@ -122,11 +122,13 @@ function toQuotaDenial(quota: Quota): Denial {
 }
 
 function toGateReason(gate: Gate, tool: string): string {
-  return `The tool '${tool}' needs an approval by ${gate.approvers.join(' or ')}.`;
+  const approvals = gate.minApprovals === 1 ? 'an approval' : `${gate.minApprovals} approvals`;
+  return `The tool '${tool}' needs ${approvals} by ${gate.approvers.join(' or ')}.`;
 }
 
 function toDemand(gate: Gate): Extract<Decision, { effect: 'require_approval' }>['approval'] {
-  return { approvers: gate.approvers, timeoutMs: gate.timeoutMs, forbidRequester: gate.forbidRequester };
+  const { approvers, timeoutMs, forbidRequester, minApprovals, escalation } = gate;
+  return { approvers, timeoutMs, forbidRequester, minApprovals, escalation };
 }
 
 function deny(policy: CompiledPolicy, denial: Denial): Decision {

@@ -5,6 +5,9 @@ export const POLICY_LIMITS = {
   /** Entries of one section over all files. */
   entriesPerSection: 50_000,
   aliasesPerFile: 100,
+  /** Most people that one call may need. */
+  minApprovals: 20,
+  escalationStages: 5,
   /** Problems reported at once. */
   problems: 20,
   nameChars: 128,

@@ -5,10 +5,10 @@ import { parseIpRange } from './cidr.ts';
 import { ALWAYS, compileCondition } from './condition/compile.ts';
 import type { CompiledCondition } from './condition/compile.ts';
 import { ConditionError } from './condition/error.ts';
-import { parseDurationMs } from './duration.ts';
 import { parseGlob } from './glob.ts';
 import type { Glob } from './glob.ts';
 import { POLICY_LIMITS } from './limits.ts';
+import { DEMAND_KEYS, readDemand, readSubjects } from './read-demand.ts';
 import type { CidrText, EffectRule, Gate, PolicyRules, Quota, QuotaSubject, Role, Scope } from './rules.ts';
 import { throwIfAny, YamlReader } from './yaml-reader.ts';
 import type { Fields, Node, PolicyFile, Problems } from './yaml-reader.ts';
@@ -18,7 +18,7 @@ export interface ParseOptions {
   readonly approvalTimeoutMs: number;
 }
 
-const SECTIONS = ['pii_masking', 'approval_gates', 'rbac', 'scopes', 'rules', 'quotas', 'constraints'] as const;
+const SECTIONS = ['pii_masking', 'approval_gates', 'rbac', 'scopes', 'rules', 'quotas', 'constraints', 'uncertain_outcome'] as const;
 
 /** Parses and merges files in the given order. `sections` counts how many sections were found. @throws PlatformError policy_invalid */
 export function parsePolicy(files: readonly PolicyFile[], options: ParseOptions): { readonly rules: PolicyRules; readonly sections: number } {
@@ -49,6 +49,7 @@ interface Draft {
   readonly rules: EffectRule[];
   readonly quotas: Quota[];
   constraints: PolicyRules['constraints'];
+  uncertainOutcome: PolicyRules['uncertainOutcome'];
   /** `SECTION NAME` of everything named so far. */
   readonly names: Set<string>;
 }
@@ -69,6 +70,7 @@ function createDraft(): Draft {
     rules: [],
     quotas: [],
     constraints: { blockedTools: [], dryRun: false, maxTokens: 0 },
+    uncertainOutcome: null,
     names: new Set(),
   };
 }
@@ -90,6 +92,8 @@ function readSection(context: Context, section: (typeof SECTIONS)[number], node:
       return readEntries(reader, node, section, (entry) => readQuota(context, entry), draft.quotas);
     case 'constraints':
       return readConstraints(context, node);
+    case 'uncertain_outcome':
+      return readUncertainOutcome(context, node);
     default:
       return section satisfies never;
   }
@@ -130,17 +134,24 @@ function readPiiRule(context: Context, node: Node): PiiRule | null {
 
 function readGate(context: Context, node: Node): Gate | null {
   const { reader, draft, options } = context;
-  const fields = reader.map(node, 'an approval gate', ['name', 'tool_pattern', 'condition', 'approvers', 'timeout', 'forbid_requester']);
+  const fields = reader.map(node, 'an approval gate', ['name', 'tool_pattern', 'condition', ...DEMAND_KEYS]);
   if (fields === null) return null;
   const name = fields.has('name') ? readName(context, node, fields, 'approval_gates') : null;
   const pattern = required(reader, node, fields, 'tool_pattern', (value) => readGlob(reader, value, 'tool_pattern'));
   const condition = readCondition(reader, fields);
-  const approvers = required(reader, node, fields, 'approvers', (value) => readSubjects(reader, value, 'approvers', false));
-  const timeoutMs = fields.has('timeout') ? readTimeoutMs(reader, fields.get('timeout') ?? null) : options.approvalTimeoutMs;
-  const forbidRequester = optional(fields, 'forbid_requester', (value) => reader.flag(value, 'forbid_requester')) ?? false;
-  if (pattern === null || condition === null || approvers === null || timeoutMs === null) return null;
+  const demand = readDemand(reader, node, fields, { timeoutMs: options.approvalTimeoutMs, everyone: false });
+  if (pattern === null || condition === null || demand === null) return null;
   const id = name === null ? `approval_gates[${draft.gates.length}]` : `approval_gates.${name}`;
-  return { id, pattern, condition, approvers, timeoutMs, forbidRequester };
+  return { id, pattern, condition, ...demand };
+}
+
+/** One for the whole policy: two would have to be told apart, and a person who may say too much is not safe. */
+function readUncertainOutcome(context: Context, node: Node): void {
+  const { reader, draft } = context;
+  const fields = reader.map(node, 'uncertain_outcome', DEMAND_KEYS);
+  if (fields === null) return;
+  if (draft.uncertainOutcome !== null) return void reader.report(node, 'another file has uncertain_outcome already; keep it in one file only');
+  draft.uncertainOutcome = readDemand(reader, node, fields, { timeoutMs: LIMITS.approvalTimeoutCeilingMs, everyone: true });
 }
 
 function readRbac(context: Context, node: Node): void {
@@ -273,25 +284,6 @@ function readGlobs(reader: YamlReader, node: Node, what: string): readonly Glob[
 
 function readTexts(reader: YamlReader, node: Node, what: string): readonly string[] {
   return reader.list(node, what).flatMap((item) => reader.text(item, `an entry of ${what}`, POLICY_LIMITS.globChars) ?? []);
-}
-
-function readSubjects(reader: YamlReader, node: Node, what: string, everyone: boolean): readonly string[] | null {
-  const items = reader.list(node, what);
-  if (items.length === 0) return reader.report(node, `${what} needs at least one entry, such as "group:security-ops"`);
-  return items.flatMap((item) => {
-    const text = reader.text(item, `an entry of ${what}`, POLICY_LIMITS.nameChars);
-    if (text === null) return [];
-    if (/^(?:group|user):\S/.test(text) || (everyone && text === '*')) return [text];
-    return reader.report(item, `'${text}' is nobody; write "group:NAME"${everyone ? ', "user:ID" or "*"' : ' or "user:ID"'}`) ?? [];
-  });
-}
-
-function readTimeoutMs(reader: YamlReader, node: Node): number | null {
-  const text = reader.text(node, 'timeout', 32);
-  if (text === null) return null;
-  const timeoutMs = parseDurationMs(text);
-  if (timeoutMs === null) return reader.report(node, `'${text}' is no duration; write for example 90s, 30m, 1h or 2d`);
-  return timeoutMs <= LIMITS.approvalTimeoutCeilingMs ? timeoutMs : reader.report(node, `'${text}' is too long; at most ${LIMITS.approvalTimeoutCeilingMs / 86_400_000}d is allowed`);
 }
 
 function readInputPath(reader: YamlReader, node: Node): string | null {

@@ -1,4 +1,4 @@
-import type { GovernanceConstraints } from '@openeaap/kernel';
+import type { ApprovalDemand, GovernanceConstraints } from '@openeaap/kernel';
 import type { PiiRule } from '@openeaap/security';
 import type { IpRange } from './cidr.ts';
 import type { CompiledCondition } from './condition/compile.ts';
@@ -15,16 +15,15 @@ export interface PolicyRules {
   readonly rules: readonly EffectRule[];
   readonly quotas: readonly Quota[];
   readonly constraints: GovernanceConstraints;
+  /** Who says what became of a call without a gate whose outcome nobody knows; null: the policy does not say. */
+  readonly uncertainOutcome: ApprovalDemand | null;
 }
 
-export interface Gate {
+export interface Gate extends ApprovalDemand {
   /** `approval_gates.NAME`, or `approval_gates[INDEX]` when it has no name. */
   readonly id: string;
   readonly pattern: Glob;
   readonly condition: CompiledCondition;
-  readonly approvers: readonly string[];
-  readonly timeoutMs: number;
-  readonly forbidRequester: boolean;
 }
 
 export interface Role {

@@ -66,6 +66,10 @@ export class YamlReader {
     return fields;
   }
 
+  isList(node: Node): boolean {
+    return isSeq(isAlias(node) ? node.resolve(this.#document) : node);
+  }
+
   list(node: Node, what: string): readonly Node[] {
     const resolved = this.#resolve(node);
     if (!isSeq(resolved)) {

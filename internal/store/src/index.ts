@@ -9,6 +9,7 @@ export * from './agents/find-agent.ts';
 export * from './agents/list-agents.ts';
 export * from './agents/set-agent-status.ts';
 export * from './approvals/decide-approval.ts';
+export * from './approvals/escalate-approval.ts';
 export * from './approvals/get-approval.ts';
 export * from './approvals/list-approvals.ts';
 export * from './audit/append-audit.ts';

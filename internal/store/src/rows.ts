@@ -4,6 +4,7 @@ import type {
   AgentConfiguration,
   AgentStatus,
   Approval,
+  ApprovalVote,
   Decision,
   JsonObject,
   JsonValue,
@@ -136,7 +137,7 @@ export function toStep(row: StepRow): Step {
     return {
       ...base,
       kind: 'think',
-      decision: row.decision as Decision,
+      decision: toDecision(row.decision as Decision),
       status: row.status === 'done' ? 'done' : 'failed',
       proposal: row.proposal,
       error: row.error,
@@ -153,7 +154,7 @@ export function toStep(row: StepRow): Step {
     callId: row.call_id ?? '',
     tool: row.tool ?? '',
     args: row.args,
-    decision: row.decision,
+    decision: row.decision === null ? null : toDecision(row.decision),
     approvalId: row.approval_id,
     status: row.status as ActStep['status'],
     attempts: row.attempts ?? 0,
@@ -162,6 +163,11 @@ export function toStep(row: StepRow): Step {
     suspicious: row.suspicious ?? false,
     error: row.error,
   };
+}
+
+/** Steps that were written before approvals could ask for several people do not say how many. */
+function toDecision(stored: Decision): Decision {
+  return stored.effect === 'require_approval' ? { ...stored, approval: { ...stored.approval, minApprovals: stored.approval.minApprovals ?? 1, escalation: stored.approval.escalation ?? [] } } : stored;
 }
 
 /**
@@ -240,6 +246,13 @@ export interface ApprovalRow {
   readonly reason: string;
   readonly approvers: string[];
   readonly forbid_requester: boolean;
+  readonly min_approvals: number;
+  readonly approvals_given: number;
+  readonly round: number;
+  readonly escalation: { after_ms: number; approvers: string[] }[];
+  readonly escalations_recorded: number;
+  readonly votes: { voter: string; verdict: ApprovalVote['verdict']; round: number; call_hash: string; comment: string | null; voted_at: string }[];
+  readonly read_at: Date;
   readonly requester_id: string;
   readonly policy_version: string;
   readonly status: Approval['status'];
@@ -266,6 +279,15 @@ export function toApproval(row: ApprovalRow): Approval {
     reason: row.reason,
     approvers: row.approvers,
     forbidRequester: row.forbid_requester,
+    minApprovals: row.min_approvals,
+    approvalsGiven: row.approvals_given,
+    round: row.round,
+    votes: row.votes.map((vote) => ({ voter: vote.voter, verdict: vote.verdict, round: vote.round, callHash: vote.call_hash, comment: vote.comment, at: new Date(vote.voted_at) })),
+    escalation: row.escalation.map((stage, index) => ({
+      at: new Date(row.created_at.getTime() + stage.after_ms),
+      approvers: stage.approvers,
+      recorded: index < row.escalations_recorded,
+    })),
     requesterId: row.requester_id,
     policyVersion: row.policy_version,
     status: row.status,
@@ -275,8 +297,14 @@ export function toApproval(row: ApprovalRow): Approval {
     comment: row.comment,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
+    readAt: row.read_at,
   };
 }
+
+/** Of `approvals a`: its row, its votes, and the clock by which it is judged. */
+export const APPROVAL_COLUMNS = `
+  a.*, now() AS read_at,
+  COALESCE((SELECT jsonb_agg(to_jsonb(v.*) ORDER BY v.voted_at, v.round) FROM approval_votes v WHERE v.tenant_id = a.tenant_id AND v.approval_id = a.id), '[]') AS votes`;
 
 export interface AgentRow {
   readonly tenant_id: string;

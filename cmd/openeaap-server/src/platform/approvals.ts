@@ -26,7 +26,7 @@ export function createApprovalPort(context: PlatformContext): Pick<PlatformPort,
       const comment = request.comment === null ? null : context.policy.maskText(request.comment);
       const decided = await decideApproval({ ...request, comment, tenantId: caller.principal.tenantId, approvalId, decider: caller.principal }, context.deps);
       context.hub.committed(decided.runId);
-      announceDue(context);
+      if (decided.status !== 'pending') announceDue(context);
       return decided;
     },
   };
@@ -38,6 +38,8 @@ async function visibleApproval(context: PlatformContext, caller: Caller, approva
   return approval;
 }
 
-/** Its approvers, its requester, and who acts for others. */
+/** Its approvers, also those of an escalation that is still to come, its requester, and who acts for others. */
 const maySee = (caller: Caller, approval: Approval): boolean =>
-  actsForOthers(caller) || approval.requesterId === caller.principal.userId || matchesSubject(caller.principal, approval.approvers);
+  actsForOthers(caller) ||
+  approval.requesterId === caller.principal.userId ||
+  matchesSubject(caller.principal, [approval.approvers, ...approval.escalation.map((stage) => stage.approvers)].flat());

@@ -23,7 +23,7 @@ const ListApprovalsQuery = Strict({
 const DecideBody = Strict(
   {
     verdict: Type.Unsafe<ApprovalVerdict>({ enum: ALL_VERDICTS, description: 'One of allowed_verdicts of the approval.' }),
-    call_hash: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'call_hash of the approval as you saw it; another one is refused with hash_mismatch.' })),
+    call_hash: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'call_hash of the approval as you saw it; another one is refused with hash_mismatch. Needed to approve or edit where min_approvals is above 1.' })),
     args: Type.Optional(Type.Unsafe<JsonObject>({ type: 'object', description: 'The changed arguments; needed for edit, and only there.' })),
     comment: Type.Optional(Type.String({ maxLength: 4_096, description: 'Needed for reject.' })),
   },
@@ -52,7 +52,8 @@ export const approvalRoutes: Routes = ({ port }) => (app, _options, done) => {
       operationId: 'decideApproval',
       tags: ['approvals'],
       summary: 'Decide an approval',
-      description: 'Grants or refuses exactly the call that is shown, once. approve, edit and reject answer a gate; retry, mark_done and fail answer a call whose outcome is unknown.',
+      description:
+        'Grants or refuses exactly the call that is shown, once. approve, edit and reject answer a gate; retry, mark_done and fail answer a call whose outcome is unknown. Where min_approvals is above 1 the approval stays pending until as many different people have approved; one rejection rejects; an edit counts as the approval of its editor alone, and the others approve the edited call.',
       params: ApprovalParams,
       body: DecideBody,
       response: { 200: refTo(ApprovalView) },

@@ -2,6 +2,7 @@ import type { Migration } from '../migrate.ts';
 import { controlPlane } from './0001_control_plane.ts';
 import { knowledge } from './0002_knowledge.ts';
 import { fleet } from './0003_fleet.ts';
+import { approvalVotes } from './0004_approvals.ts';
 
 /** Every migration, oldest first. One that has been released is never changed. */
-export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet];
+export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes];

@@ -96,12 +96,12 @@ const CHANGED_STEPS = (n: number): string => `, changed AS (
 )`;
 
 const APPROVALS = (n: number): string => `, opened AS (
-  INSERT INTO approvals (tenant_id, id, run_id, step_no, kind, tool, args, call_hash, rule, reason, approvers, forbid_requester, requester_id, policy_version, expires_at)
-  SELECT ran.tenant_id, a.id, ran.id, a.step_no, a.kind, a.tool, a.args, a.call_hash, a.rule, a.reason, a.approvers, a.forbid_requester, a.requester_id, a.policy_version,
+  INSERT INTO approvals (tenant_id, id, run_id, step_no, kind, tool, args, call_hash, rule, reason, approvers, forbid_requester, min_approvals, escalation, requester_id, policy_version, expires_at)
+  SELECT ran.tenant_id, a.id, ran.id, a.step_no, a.kind, a.tool, a.args, a.call_hash, a.rule, a.reason, a.approvers, a.forbid_requester, a.min_approvals, a.escalation, a.requester_id, a.policy_version,
     now() + a.timeout_ms * interval '1 millisecond'
   FROM jsonb_to_recordset($${n}::jsonb -> 'open') AS a(
     i int, id uuid, step_no int, kind text, tool text, args jsonb, call_hash text, rule text, reason text,
-    approvers text[], forbid_requester boolean, requester_id text, policy_version text, timeout_ms bigint)
+    approvers text[], forbid_requester boolean, min_approvals int, escalation jsonb, requester_id text, policy_version text, timeout_ms bigint)
   JOIN ran ON ran.i = a.i
 ), expired AS (
   UPDATE approvals p SET status = 'expired', decided_at = now()
@@ -230,6 +230,8 @@ function fromNewApproval(a: RunCommit['openApprovals'][number]): object {
     reason: a.reason,
     approvers: a.approvers,
     forbid_requester: a.forbidRequester,
+    min_approvals: a.minApprovals,
+    escalation: a.escalation.map((stage) => ({ after_ms: stage.afterMs, approvers: stage.approvers })),
     requester_id: a.requesterId,
     policy_version: a.policyVersion,
     timeout_ms: a.timeoutMs,

@@ -3,7 +3,7 @@ import { PlatformError } from '@openeaap/kernel';
 import type { Queryable, Statement } from '../database.ts';
 import { run } from '../database.ts';
 import type { ApprovalRow } from '../rows.ts';
-import { toApproval } from '../rows.ts';
+import { APPROVAL_COLUMNS, toApproval } from '../rows.ts';
 
 /**
  * One snapshot of all that people have sent to a run: a signal number never stands beside older
@@ -13,12 +13,13 @@ import { toApproval } from '../rows.ts';
 const READ_SIGNALS: Statement = {
   name: 'read-signals',
   text: `
-SELECT r.signal_no, r.cancel_requested_at, r.cancel_requested_by, r.cancel_reason, to_jsonb(a.*) || CASE WHEN a.status = 'pending' AND a.expires_at <= now() THEN '{"status": "expired"}'::jsonb ELSE '{}'::jsonb END AS approval
+SELECT r.signal_no, r.cancel_requested_at, r.cancel_requested_by, r.cancel_reason, to_jsonb(x.*) || CASE WHEN a.status = 'pending' AND a.expires_at <= now() THEN '{"status": "expired"}'::jsonb ELSE '{}'::jsonb END AS approval
 FROM runs r LEFT JOIN approvals a ON a.tenant_id = r.tenant_id AND a.run_id = r.id
+  LEFT JOIN LATERAL (SELECT ${APPROVAL_COLUMNS}) x ON a.id IS NOT NULL
 WHERE r.tenant_id = $1 AND r.id = $2 ORDER BY a.id`,
 };
 
-type JsonApproval = Omit<ApprovalRow, 'created_at' | 'expires_at' | 'decided_at'> & { created_at: string; expires_at: string; decided_at: string | null };
+type JsonApproval = Omit<ApprovalRow, 'created_at' | 'expires_at' | 'decided_at' | 'read_at'> & { created_at: string; expires_at: string; decided_at: string | null; read_at: string };
 
 export async function readSignals(db: Queryable, tenantId: string, runId: string): Promise<RunSignals> {
   const { rows } = await run<{
@@ -40,6 +41,7 @@ export async function readSignals(db: Queryable, tenantId: string, runId: string
 
 const withDates = (row: JsonApproval): ApprovalRow => ({
   ...row,
+  read_at: new Date(row.read_at),
   created_at: new Date(row.created_at),
   expires_at: new Date(row.expires_at),
   decided_at: row.decided_at === null ? null : new Date(row.decided_at),
