@@ -38,6 +38,10 @@ export function showEvent({ type, data }: ShownEvent, colors: Colors): readonly 
       return line('paused', `${text(data['reason'])}, until ${text(data['wake_at'])}`);
     case 'approval_decided':
       return line('approval', colors.green(`${text(data['status']).toUpperCase()} by ${text(data['decided_by'])}${data['comment'] === undefined ? '' : `: ${text(data['comment'])}`}`));
+    case 'approval_voted':
+      return line('vote', `${text(data['verdict'])} by ${text(data['voted_by'])}, ${text(data['approvals_given'])} of ${text(data['approvals_needed'])}`);
+    case 'approval_escalated':
+      return line('escalated', colors.yellow(`${approvers(data['approvers'])} may decide as well`));
     case 'run_completed':
       return ['', ...text(data['output']).split('\n').map((row) => `  ${row}`), ''];
     case 'run_failed':

@@ -30,6 +30,10 @@ export function toEventText(type: string, data: JsonValue): string {
       return listOf(data, 'chunks').map((chunk) => firstOf(chunk, ['title', 'chunk_id'])).join(', ') || firstOf(data, []);
     case 'approval_decided':
       return join([firstOf(data, ['verdict', 'status']), `by ${textOf(data, 'decided_by')}`, textOf(data, 'comment')]);
+    case 'approval_voted':
+      return join([textOf(data, 'verdict'), `by ${textOf(data, 'voted_by')}`, `${textOf(data, 'approvals_given')} of ${textOf(data, 'approvals_needed')}`, textOf(data, 'comment')]);
+    case 'approval_escalated':
+      return `${listOf(data, 'approvers').map((name) => textOf(name)).join(', ')} may decide as well -> openeaap approval show ${textOf(data, 'approval_id')}`;
     case 'run_completed':
       return firstOf(data, ['output']);
     case 'run_failed':

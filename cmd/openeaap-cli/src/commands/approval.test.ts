@@ -109,3 +109,42 @@ test('approval list asks for those that wait unless told otherwise', async () =>
   await runInProcess(['approval', 'list', '--status', 'all', ...to]);
   expect(server?.received.map((one) => one.query.get('status'))).toEqual(['pending', null]);
 });
+
+const TWO = {
+  ...PENDING, edited_args: { ip: '5.6.7.8' }, min_approvals: 2, approvals_given: 1, approvers_now: ['group:security-ops', 'group:leads'],
+  votes: [
+    { voter: 'bob', verdict: 'approve', call_hash: 'a'.repeat(64), counts: false, comment: null, at: '2026-11-22T20:05:00.000Z' },
+    { voter: 'carol', verdict: 'edit', call_hash: HASH, counts: true, comment: 'only this host', at: '2026-11-22T20:10:00.000Z' },
+  ],
+  escalation: [
+    { at: '2026-11-22T20:15:00.000Z', approvers: ['group:leads'], escalated: true },
+    { at: '2026-11-22T20:45:00.000Z', approvers: ['user:ciso'], escalated: false },
+  ],
+};
+
+test('approval show says how many are needed, who has voted, for which call, and who else may decide from when on', async () => {
+  const to = await serve(TWO, approve);
+  const { stdout } = await runInProcess(['approval', 'show', ID, ...to]);
+  expect(stdout).toMatch(/^approvals +1 of 2$/m);
+  expect(stdout).toMatch(/^edited args \(these wait\) +\{$/m);
+  expect(stdout).toContain('bob  approve  2026-11-22T20:05:00.000Z  (about the call before an edit; counts no more)');
+  expect(stdout).toContain('carol  edit  2026-11-22T20:10:00.000Z  only this host');
+  expect(stdout).toContain('group:leads from 2026-11-22T20:15:00.000Z (escalated)');
+  expect(stdout).toContain('user:ciso from 2026-11-22T20:45:00.000Z\n');
+});
+
+test('approval list shows the call that waits, 1 of 2, and the next escalation', async () => {
+  const to = await serve({ items: [TWO, { ...PENDING, status: 'approved', min_approvals: 1, approvals_given: 1, escalation: [] }], next_cursor: null }, approve);
+  const [titles, waiting, decided] = (await runInProcess(['approval', 'list', '--status', 'all', ...to])).stdout.split('\n');
+  expect(titles).toMatch(/CALL +REQUESTER +GIVEN +APPROVERS +ESCALATES +EXPIRES$/);
+  expect(waiting).toContain('firewall_block_ip {"ip":"5.6.7.8"}');
+  expect(waiting).toMatch(/1 of 2 +group:security-ops, group:leads +2026-11-22T20:45:00\.000Z/);
+  expect(decided).toMatch(/1 of 1 +group:security-ops +- +2026/);
+});
+
+test('an approval that is not the last one says who is still needed', async () => {
+  const to = await serve(TWO, (response) => sendJson(response, 200, TWO));
+  const outcome = await runInProcess(['approval', 'approve', ID, ...to]);
+  expect(outcome).toMatchObject({ exitCode: 0, stdout: `Approval ${ID} has 1 of 2 approvals; 1 more person of group:security-ops, group:leads must approve the call with hash ${HASH}.\n` });
+  expect(outcome.stderr).toContain('firewall_block_ip {"ip":"5.6.7.8"}');
+});

@@ -57,8 +57,8 @@ const listApprovals: Handler<{ readonly status: string; readonly run?: string; r
   });
   await session.out.result({ items, next_cursor: nextCursor }, (view) =>
     toTable(
-      [{ title: 'APPROVAL' }, { title: 'STATUS' }, { title: 'KIND' }, { title: 'CALL', maxWidth: 60 }, { title: 'REQUESTER', maxWidth: 24 }, { title: 'APPROVERS', maxWidth: 32 }, { title: 'EXPIRES' }],
-      listOf(view, 'items').map((row) => [textOf(row, 'approval_id'), textOf(row, 'status'), textOf(row, 'kind'), callText(row), textOf(row, 'requester'), approversText(row), textOf(row, 'expires_at')]),
+      [{ title: 'APPROVAL' }, { title: 'STATUS' }, { title: 'KIND' }, { title: 'CALL', maxWidth: 60 }, { title: 'REQUESTER', maxWidth: 24 }, { title: 'GIVEN' }, { title: 'APPROVERS', maxWidth: 40 }, { title: 'ESCALATES' }, { title: 'EXPIRES' }],
+      listOf(view, 'items').map((row) => [textOf(row, 'approval_id'), textOf(row, 'status'), textOf(row, 'kind'), callText(row), textOf(row, 'requester'), countText(row), approversText(row), nextEscalation(row), textOf(row, 'expires_at')]),
     ),
   );
   return EXIT.ok;
@@ -87,8 +87,15 @@ async function decide(session: Session, id: string, verdict: ApprovalVerdict, op
     path: route('approvals', id, 'decide'),
     body: { verdict, call_hash: hash, ...(args === undefined ? {} : { args }), ...(options.comment === undefined ? {} : { comment: options.comment }) },
   });
-  await session.out.result(body, (view) => `Approval ${textOf(view, 'approval_id')} is ${textOf(view, 'status')} (${textOf(view, 'verdict')} by ${textOf(view, 'decided_by')}).`);
+  await session.out.result(body, decidedText);
   return EXIT.ok;
+}
+
+function decidedText(view: JsonValue): string {
+  const id = textOf(view, 'approval_id');
+  if (fieldOf(view, 'status') !== 'pending') return `Approval ${id} is ${textOf(view, 'status')} (${textOf(view, 'verdict')} by ${textOf(view, 'decided_by')}).`;
+  const missing = countOf(view, 'min_approvals') - countOf(view, 'approvals_given');
+  return `Approval ${id} has ${countText(view)} approvals; ${missing} more ${missing === 1 ? 'person' : 'people'} of ${approversText(view)} must approve the call with hash ${textOf(view, 'call_hash')}.`;
 }
 
 function checkOpen(approval: JsonValue, verdict: ApprovalVerdict): void {
@@ -115,19 +122,24 @@ function approvalId(text: string): string {
 function approvalFields(view: JsonValue): string {
   const id = textOf(view, 'approval_id');
   const choices = fieldOf(view, 'kind') === 'uncertain' ? ['resolve ID --as retry', 'resolve ID --as mark-done', 'resolve ID --as fail'] : ['approve ID', "edit ID --args '{…}'", 'reject ID --reason "…"'];
+  const votes = listOf(view, 'votes').map(voteText);
+  const stages = listOf(view, 'escalation').map((stage) => `${listOf(stage, 'approvers').map((name) => textOf(name)).join(', ')} from ${textOf(stage, 'at')}${fieldOf(stage, 'escalated') === true ? ' (escalated)' : ''}`);
   return toFields([
     ['approval', id],
     ['status', textOf(view, 'status')],
     ['kind', fieldOf(view, 'kind') === 'uncertain' ? 'uncertain: the call may already have been made' : textOf(view, 'kind')],
     ['tool', textOf(view, 'tool')],
     ['args', blockOf(view, 'args')],
-    ['edited args', blockOf(view, 'edited_args')],
+    [isPendingEdit(view) ? 'edited args (these wait)' : 'edited args', blockOf(view, 'edited_args')],
     ['call hash', textOf(view, 'call_hash')],
     ['run', `${textOf(view, 'run_id')}, step ${textOf(view, 'step_no')}`],
     ['requester', textOf(view, 'requester')],
     ['rule', textOf(view, 'rule')],
     ['reason', textOf(view, 'reason')],
     ['approvers', approversText(view)],
+    ['approvals', countText(view)],
+    ...(votes.length === 0 ? [] : [['votes', votes.join('\n')] as const]),
+    ...(stages.length === 0 ? [] : [['escalation', stages.join('\n')] as const]),
     ['created', textOf(view, 'created_at')],
     ['expires', textOf(view, 'expires_at')],
     ['decided', fieldOf(view, 'decided_by') === null ? '-' : `${textOf(view, 'verdict')} by ${textOf(view, 'decided_by')} at ${textOf(view, 'decided_at')}`],
@@ -136,5 +148,30 @@ function approvalFields(view: JsonValue): string {
   ]);
 }
 
-const callText = (approval: JsonValue): string => `${textOf(approval, 'tool')} ${textOf(approval, 'args')}`;
-const approversText = (approval: JsonValue): string => listOf(approval, 'approvers').map((name) => textOf(name)).join(', ') || '-';
+/** The call that is decided about: of an edit that others must still approve, the edited one. */
+const callText = (approval: JsonValue): string => `${textOf(approval, 'tool')} ${textOf(approval, isPendingEdit(approval) ? 'edited_args' : 'args')}`;
+const isPendingEdit = (approval: JsonValue): boolean => fieldOf(approval, 'status') === 'pending' && textOf(approval, 'edited_args') !== '-';
+
+/** Who may decide now, with those of each escalation whose time has come. */
+function approversText(approval: JsonValue): string {
+  const now = listOf(approval, 'approvers_now');
+  return (now.length > 0 ? now : listOf(approval, 'approvers')).map((name) => textOf(name)).join(', ') || '-';
+}
+
+const countText = (approval: JsonValue): string => (textOf(approval, 'min_approvals') === '-' ? '-' : `${textOf(approval, 'approvals_given')} of ${textOf(approval, 'min_approvals')}`);
+
+function countOf(approval: JsonValue, name: string): number {
+  const value = fieldOf(approval, name);
+  return typeof value === 'number' ? value : 0;
+}
+
+/** When the next group may decide as well; `-`: there is none to come. */
+function nextEscalation(approval: JsonValue): string {
+  const next = fieldOf(approval, 'status') === 'pending' ? listOf(approval, 'escalation').find((stage) => fieldOf(stage, 'escalated') !== true) : undefined;
+  return textOf(next, 'at');
+}
+
+function voteText(vote: JsonValue): string {
+  const comment = textOf(vote, 'comment');
+  return `${textOf(vote, 'voter')}  ${textOf(vote, 'verdict')}  ${textOf(vote, 'at')}${comment === '-' ? '' : `  ${comment}`}${fieldOf(vote, 'counts') === false ? '  (about the call before an edit; counts no more)' : ''}`;
+}
