@@ -144,7 +144,15 @@ test('approval list shows the call that waits, 1 of 2, and the next escalation',
 
 test('an approval that is not the last one says who is still needed', async () => {
   const to = await serve(TWO, (response) => sendJson(response, 200, TWO));
-  const outcome = await runInProcess(['approval', 'approve', ID, ...to]);
+  const outcome = await runInProcess(['approval', 'approve', ID, '--call-hash', HASH, ...to]);
   expect(outcome).toMatchObject({ exitCode: 0, stdout: `Approval ${ID} has 1 of 2 approvals; 1 more person of group:security-ops, group:leads must approve the call with hash ${HASH}.\n` });
   expect(outcome.stderr).toContain('firewall_block_ip {"ip":"5.6.7.8"}');
+});
+
+test('a call that somebody has edited is granted only by name, so that nobody grants what they have not seen', async () => {
+  const to = await serve(TWO, approve);
+  expect(await runInProcess(['approval', 'approve', ID, ...to])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(`openeaap approval approve ${ID} --call-hash ${HASH}`) });
+  expect(server?.received.filter((one) => one.method === 'POST')).toEqual([]);
+  expect((await runInProcess(['approval', 'show', ID, ...to])).stdout).toContain(`openeaap approval approve ${ID} --call-hash ${HASH}`);
+  expect((await runInProcess(['approval', 'reject', ID, '--reason', 'no', ...to])).exitCode).toBe(0);
 });

@@ -81,6 +81,10 @@ async function decide(session: Session, id: string, verdict: ApprovalVerdict, op
   if (options.callHash !== undefined && options.callHash !== hash) {
     throw new CliError('hash_mismatch', `The call that waits has the hash ${hash}, not ${options.callHash}. Nothing was decided.`, { cure: `Look at it again: openeaap approval show ${id}` });
   }
+  if (options.callHash === undefined && isPendingEdit(approval) && verdict !== 'reject') {
+    // Whoever looked before the edit would grant what they have never seen.
+    throw usageError(`The call was edited and is now ${callText(approval)}. Nothing was decided.`, `Look at it, then name it: openeaap approval ${verdict} ${id} --call-hash ${hash}`);
+  }
   session.out.note(`${verdict}: ${callText(approval)}${args === undefined ? '' : ` -> ${JSON.stringify(args)}`}\n  run ${textOf(approval, 'run_id')}, step ${textOf(approval, 'step_no')}, call hash ${hash}`);
   const { body } = await api.request({
     method: 'POST',
@@ -121,7 +125,9 @@ function approvalId(text: string): string {
 
 function approvalFields(view: JsonValue): string {
   const id = textOf(view, 'approval_id');
-  const choices = fieldOf(view, 'kind') === 'uncertain' ? ['resolve ID --as retry', 'resolve ID --as mark-done', 'resolve ID --as fail'] : ['approve ID', "edit ID --args '{…}'", 'reject ID --reason "…"'];
+  const named = isPendingEdit(view) ? ` --call-hash ${textOf(view, 'call_hash')}` : '';
+  const choices =
+    fieldOf(view, 'kind') === 'uncertain' ? ['resolve ID --as retry', 'resolve ID --as mark-done', 'resolve ID --as fail'] : [`approve ID${named}`, `edit ID --args '{…}'${named}`, 'reject ID --reason "…"'];
   const votes = listOf(view, 'votes').map(voteText);
   const stages = listOf(view, 'escalation').map((stage) => `${listOf(stage, 'approvers').map((name) => textOf(name)).join(', ')} from ${textOf(stage, 'at')}${fieldOf(stage, 'escalated') === true ? ' (escalated)' : ''}`);
   return toFields([
