@@ -52,8 +52,12 @@ export interface World {
   think: Think;
   readonly accept: (input?: string | JsonObject, options?: { readonly key?: string; readonly principal?: Principal; readonly agent?: string; readonly priority?: Priority }) => Promise<string>;
   readonly createAgent: (name: string, configuration?: Partial<AgentConfiguration>) => Promise<string>;
+  /** What another process of the installation works with: a lane and an audit chain of its own. */
+  readonly peer: () => DriveDeps;
   readonly node: (overrides?: Partial<DriveDeps>) => Promise<TestNode>;
-  readonly decide: (approvalId: string, verdict: ApprovalVerdict, options?: { readonly by?: Principal; readonly args?: JsonObject; readonly comment?: string; readonly hash?: string }) => Promise<Approval>;
+  readonly decide: (approvalId: string, verdict: ApprovalVerdict, options?: { readonly by?: Principal; readonly args?: JsonObject; readonly comment?: string; readonly hash?: string; readonly at?: DriveDeps }) => Promise<Approval>;
+  /** So much time passes for an approval and for the run that waits for it. */
+  readonly wait: (approvalId: string, ms: number) => Promise<void>;
   readonly run: (runId: string) => Promise<Run>;
   readonly steps: (runId: string) => Promise<readonly Step[]>;
   readonly events: (runId: string) => Promise<readonly RunEvent[]>;
@@ -75,15 +79,18 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
   pool.on('error', () => undefined);
   await sql.ensureAuditPartitions(pool);
   const masker = createMasker({ policyRules: [], builtin: true, hashKey: 'a key of the tests alone' });
-  const lane = sql.createCommitLane({
-    pool,
-    chainId: randomIds.newId(),
-    toAuditRow: createToAuditRow({ masker: () => masker, clock: systemClock, ids: randomIds }),
-    chain: (head, rows) => chainRows(head, rows),
-    genesis: genesisHash,
-    clock: systemClock,
-    retryMs: { first: 5, longest: 20 },
-  });
+  const openLane = (): CommitLane =>
+    sql.createCommitLane({
+      pool,
+      chainId: randomIds.newId(),
+      toAuditRow: createToAuditRow({ masker: () => masker, clock: systemClock, ids: randomIds }),
+      chain: (head, rows) => chainRows(head, rows),
+      genesis: genesisHash,
+      clock: systemClock,
+      retryMs: { first: 5, longest: 20 },
+    });
+  const lane = openLane();
+  const peers: CommitLane[] = [];
   const store = toRunStore(pool, lane);
   const tools = createScriptedTools();
   const policy = createScriptedPolicy();
@@ -165,12 +172,23 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
           deps,
         )
       ).runId,
+    peer: () => {
+      const own = openLane();
+      peers.push(own);
+      return { ...deps, store: toRunStore(pool, own) };
+    },
     node: (overrides) => createNode({ ...deps, ...overrides }, pool),
     decide: (approvalId, verdict, given = {}) =>
       decideApproval(
         { tenantId: TENANT, approvalId, verdict, callHash: given.hash ?? null, editedArgs: given.args ?? null, comment: given.comment ?? (verdict === 'reject' ? 'not today' : null), decider: given.by ?? BOB },
-        deps,
+        given.at ?? deps,
       ),
+    wait: async (approvalId, ms) =>
+      void (await pool.query(
+        `WITH a AS (UPDATE approvals SET created_at = created_at - $2::bigint * interval '1 ms', expires_at = expires_at - $2::bigint * interval '1 ms' WHERE id = $1 RETURNING run_id)
+         UPDATE runs SET wake_at = wake_at - $2::bigint * interval '1 ms' FROM a WHERE runs.id = a.run_id AND status = 'paused'`,
+        [approvalId, ms],
+      )),
     run: async (runId) => (await store.getRun(TENANT, runId)) as Run,
     steps: (runId) => store.readSteps(TENANT, runId),
     events: async (runId) => (await sql.readEvents(pool, { tenantId: TENANT, runId, afterSeq: 0, limit: 10_000 }))?.events ?? [],
@@ -185,7 +203,7 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
       await admin.end();
     },
     close: async () => {
-      await lane.close();
+      await Promise.all([lane, ...peers].map((one) => one.close()));
       const { ok, problems } = await verify();
       await pool.end();
       await database.drop();
