@@ -52,7 +52,7 @@ export interface World {
   think: Think;
   readonly accept: (input?: string | JsonObject, options?: { readonly key?: string; readonly principal?: Principal; readonly agent?: string; readonly priority?: Priority }) => Promise<string>;
   readonly createAgent: (name: string, configuration?: Partial<AgentConfiguration>) => Promise<string>;
-  /** What another process of the installation works with: a lane and an audit chain of its own. */
+  /** What another process of the installation works with: connections, a lane and an audit chain of its own. */
   readonly peer: () => DriveDeps;
   readonly node: (overrides?: Partial<DriveDeps>) => Promise<TestNode>;
   readonly decide: (approvalId: string, verdict: ApprovalVerdict, options?: { readonly by?: Principal; readonly args?: JsonObject; readonly comment?: string; readonly hash?: string; readonly at?: DriveDeps }) => Promise<Approval>;
@@ -79,9 +79,9 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
   pool.on('error', () => undefined);
   await sql.ensureAuditPartitions(pool);
   const masker = createMasker({ policyRules: [], builtin: true, hashKey: 'a key of the tests alone' });
-  const openLane = (): CommitLane =>
+  const openLane = (own: Pool): CommitLane =>
     sql.createCommitLane({
-      pool,
+      pool: own,
       chainId: randomIds.newId(),
       toAuditRow: createToAuditRow({ masker: () => masker, clock: systemClock, ids: randomIds }),
       chain: (head, rows) => chainRows(head, rows),
@@ -89,8 +89,8 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
       clock: systemClock,
       retryMs: { first: 5, longest: 20 },
     });
-  const lane = openLane();
-  const peers: CommitLane[] = [];
+  const lane = openLane(pool);
+  const peers: { readonly pool: Pool; readonly lane: CommitLane }[] = [];
   const store = toRunStore(pool, lane);
   const tools = createScriptedTools();
   const policy = createScriptedPolicy();
@@ -173,9 +173,11 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
         )
       ).runId,
     peer: () => {
-      const own = openLane();
-      peers.push(own);
-      return { ...deps, store: toRunStore(pool, own) };
+      const own = new Pool({ connectionString: database.url, max: 4 });
+      own.on('error', () => undefined);
+      const peer = { pool: own, lane: openLane(own) };
+      peers.push(peer);
+      return { ...deps, store: toRunStore(peer.pool, peer.lane) };
     },
     node: (overrides) => createNode({ ...deps, ...overrides }, pool),
     decide: (approvalId, verdict, given = {}) =>
@@ -203,7 +205,11 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
       await admin.end();
     },
     close: async () => {
-      await Promise.all([lane, ...peers].map((one) => one.close()));
+      await lane.close();
+      for (const peer of peers) {
+        await peer.lane.close();
+        await peer.pool.end();
+      }
       const { ok, problems } = await verify();
       await pool.end();
       await database.drop();

@@ -107,6 +107,11 @@ function toOutcome({ given, minApprovals, round }: { readonly given: number; rea
   return given >= minApprovals ? { kind: 'decided', status: 'approved', given, round } : { kind: 'voted', given, missing: minApprovals - given, round };
 }
 
+/** The different people who have granted the very call that the approval names now. */
+export function grantersOf(approval: Pick<Approval, 'round' | 'votes' | 'callHash'>): readonly string[] {
+  return [...new Set(approval.votes.filter((one) => one.round === approval.round && one.callHash === approval.callHash && GRANTING.has(one.verdict)).map((one) => one.voter))];
+}
+
 /** Who may decide at this moment: the approvers, and those of each escalation whose time has come. */
 export function approversAt(approval: Pick<Approval, 'approvers' | 'escalation'>, at: Date): readonly string[] {
   return [...new Set([...approval.approvers, ...approval.escalation.filter((stage) => stage.at <= at).flatMap((stage) => stage.approvers)])];

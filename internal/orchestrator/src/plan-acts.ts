@@ -1,5 +1,5 @@
 import type { ActStep, Approval, ApprovalDemand, Decision, JsonValue, NewApproval, PauseReason, StepError } from '@openeaap/kernel';
-import { LIMITS, hashCall, isRepeatable, nextLookAt } from '@openeaap/kernel';
+import { LIMITS, grantersOf, hashCall, isRepeatable, nextLookAt } from '@openeaap/kernel';
 import type { Verdict } from './ask-policy.ts';
 import { askPolicy } from './ask-policy.ts';
 import type { DriveDeps } from './deps.ts';
@@ -86,13 +86,15 @@ async function lookAtGate(state: RunState, act: ActStep, deps: DriveDeps): Promi
 }
 
 /**
- * R6: is what was approved exactly this call? The store keeps it so; a row that was changed by other means
- * grants nothing. A node of an older version leaves no vote, and the hash of the unedited call beside an edit.
+ * R6: is what was approved exactly this call, and by enough people? The store keeps it so; a row that was
+ * changed by other means grants nothing. A node of an older version leaves no votes, and beside an edit the
+ * hash of the unedited call.
  */
 function isFor(approval: Approval, act: ActStep): boolean {
   const hashOf = (args: JsonValue): string => hashCall({ tool: act.tool, args, runId: approval.runId, stepNo: act.no, policyVersion: approval.policyVersion });
-  const isOlder = approval.editedArgs !== null && !approval.votes.some((vote) => vote.verdict === 'edit');
-  return approval.tool === act.tool && approval.callHash === hashOf(isOlder ? approval.args : (approval.editedArgs ?? approval.args));
+  if (approval.tool !== act.tool) return false;
+  if (approval.votes.length === 0) return approval.minApprovals === 1 && approval.callHash === hashOf(approval.args);
+  return approval.callHash === hashOf(approval.editedArgs ?? approval.args) && grantersOf(approval).length >= approval.minApprovals;
 }
 
 const refuseForeign = (state: RunState, act: ActStep, deps: DriveDeps): Look =>
