@@ -1,10 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ActStep, Approval, RunEvent } from '@openeaap/kernel';
+import type { ActStep, Approval } from '@openeaap/kernel';
 import { hashCall } from '@openeaap/kernel';
 import { cancelRun } from '@openeaap/orchestrator';
-import { readEvents } from '@openeaap/store';
-import { createEventHub } from '../cmd/openeaap-server/src/event-hub.ts';
-import { createLatch, until } from './harness/latch.ts';
+import { createLatch } from './harness/latch.ts';
 import { allow, deny, gate, gateTools } from './harness/scripted-policy.ts';
 import { first } from './harness/first.ts';
 import type { TestNode, World } from './harness/world.ts';
@@ -218,7 +216,7 @@ describe('R6: an approval grants one call', () => {
   const answers = [['approve', {}], ['edit', { args: { ip: '10.9.9.2' } }], ['reject', { comment: 'ours' }]] as const;
   const expected = ['10.0.0.1 done', '10.9.9.2 done', '10.0.0.3 rejected'];
   const outcomes = async (runId: string): Promise<readonly string[]> =>
-    (await world.steps(runId)).flatMap((step) => (step.kind === 'act' ? [`${String((step.args as typeof ip).ip)} ${step.status}`] : []));
+    (await world.steps(runId)).flatMap((step) => (step.kind === 'act' ? [`${(step.args as typeof ip).ip} ${step.status}`] : []));
 
   test.each([[[0, 1, 2]], [[0, 2, 1]], [[1, 0, 2]], [[1, 2, 0]], [[2, 0, 1]], [[2, 1, 0]]])(
     'R6: three parallel calls are decided one by one, in the order %j; each answer reaches its own call and no other moves (LangGraph 6208, PR 6627)',
@@ -381,30 +379,6 @@ describe('R6: an approval grants one call', () => {
     expect(world.tools.calls).toHaveLength(3 * rounds);
     expect(new Set(world.tools.calls.map(({ key }) => key)).size).toBe(3 * rounds);
     expect((await world.steps(runId)).filter((step) => step.kind === 'think')).toHaveLength(rounds + 1);
-  });
-
-  test('R6, R8: who watched before the pause sees the decision and all that follows, on the same stream (Dify 39448)', async () => {
-    const hub = createEventHub({ readEvents: (from) => readEvents(world.pool, from), sleep: world.deps.clock.sleep, pollMs: 20 });
-    const watched = await world.node({ watch: { committed: (runId) => hub.committed(runId), delta: () => undefined } });
-    const runId = await world.accept();
-    const seen: RunEvent[] = [];
-    const open = new AbortController();
-    const reading = (async (): Promise<void> => {
-      for await (const item of hub.open({ tenantId: TENANT, runId, afterSeq: 0 }, open.signal)) if (item.kind === 'event') seen.push(item.event);
-    })();
-    await watched.work();
-    await until('the reader sees the pause', () => seen.at(-1)?.type === 'run_paused');
-    const approval = first(await world.approvals(runId));
-    await world.decide(approval.id, 'approve');
-    await watched.work();
-    await reading;
-    expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, index) => index + 1));
-    const after = seen.slice(seen.findIndex(({ type }) => type === 'run_paused'));
-    expect(after.map(({ type }) => type).filter((type) => type !== 'policy_decision' && type !== 'model_call' && type !== 'step_thought')).toEqual([
-      'run_paused', 'approval_decided', 'run_resumed', 'tool_call', 'tool_result', 'run_completed',
-    ]);
-    expect(hub.readers()).toBe(0);
-    open.abort();
   });
 
   test('R6: a call that waits does not lose its approval while calls beside it are made', async () => {
