@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Approval, ApprovalDemand, Principal } from '@openeaap/kernel';
-import { PlatformError, subjectsOf } from '@openeaap/kernel';
+import { PlatformError, randomIds, subjectsOf } from '@openeaap/kernel';
 import type { DriveDeps } from '@openeaap/orchestrator';
+import { startNode } from '@openeaap/orchestrator';
+import { createLatch, until } from './harness/latch.ts';
 import { first } from './harness/first.ts';
 import { gateTools } from './harness/scripted-policy.ts';
 import type { TestNode, World } from './harness/world.ts';
@@ -225,6 +227,36 @@ describe('R6: escalation', () => {
     await world.decide(approval.id, 'edit', { args: { ip: '10.0.0.9' }, by: LEAD });
     await node.work();
     expect(world.tools.calls).toMatchObject([{ args: { ip: '10.0.0.9' } }]);
+  });
+
+  test('while a call beside it is under way the escalation is written all the same, once', async () => {
+    world.think = script(calls(call('block_ip', { ip: '10.0.0.7' }), call('put_ticket', { title: 'x' })), answer('finished'));
+    const latch = createLatch();
+    world.tools.on('put_ticket', async () => {
+      await latch.opened;
+      return { ok: true };
+    });
+    const runId = await world.accept();
+    const working = await startNode(world.deps, { nodeId: randomIds.newId(), host: 'test', pid: process.pid, version: '1', heartbeatMs: 50, deadAfterMs: 60_000, pollMs: 50 });
+    try {
+      await until('the ticket is being written', () => world.tools.callsOf('put_ticket').length === 1, 30_000);
+      const approval = first(await world.approvals(runId));
+      expect(await world.run(runId)).toMatchObject({ status: 'running' });
+      await world.wait(approval.id, 30 * MINUTE_MS);
+      await until('the escalation is written', async () => (await escalations(runId)).length === 1, 30_000);
+      expect(await world.run(runId)).toMatchObject({ status: 'running' });
+      latch.open();
+      await until('the run waits', async () => (await world.run(runId)).status === 'paused', 30_000);
+      await world.decide(approval.id, 'approve', { by: LEAD });
+      await until('the run ends', async () => (await world.run(runId)).status === 'completed', 30_000);
+    } finally {
+      latch.open();
+      await working.stop(5_000);
+    }
+    expect(await escalations(runId)).toMatchObject([{ stage: 1 }]);
+    expect((await world.audit(runId)).filter((row) => row.action_type === 'approval_escalation')).toHaveLength(1);
+    const events = await world.events(runId);
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
   });
 
   test('while a call beside it is under way, the right to decide comes all the same', async () => {

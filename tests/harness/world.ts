@@ -235,6 +235,7 @@ function toRunStore(pool: Pool, lane: CommitLane): RunStore {
     getApproval: (tenantId, approvalId) => sql.getApproval(pool, tenantId, approvalId),
     decideApproval: (vote, record) => lane.withAudit(record.audit, (db, audit) => sql.decideApproval(db, vote, { event: record.event, audit })),
     escalateApproval: (mark, record) => lane.withAudit(record.audit, (db, audit) => sql.escalateApproval(db, mark, { event: record.event, audit })),
+    listDueEscalations: (nodeId) => sql.listDueEscalations(pool, nodeId),
     requestCancel: (request) => sql.requestCancel(pool, request),
     listCancelledRuns: (nodeId) => sql.listCancelledRuns(pool, nodeId),
     registerNode: (node) => sql.registerNode(pool, node),

@@ -21,6 +21,16 @@ export async function escalateApprovals(
   return due.length > 0;
 }
 
+/**
+ * The same for runs that are under way: while one call waits for a person, another may take minutes, and the run
+ * does not look at its approvals before that is over.
+ */
+export async function escalateOwned(deps: { readonly store: Pick<RunStore, 'listDueEscalations' | 'escalateApproval'>; readonly nodeId: string }): Promise<void> {
+  for (const { traceId, approval } of await deps.store.listDueEscalations(deps.nodeId)) {
+    await escalateApprovals({ tenantId: approval.tenantId, id: approval.runId, traceId }, [approval], deps);
+  }
+}
+
 /** Numbers from 1. By the clock of the store, as of when the approval was read. */
 function dueStages(approval: Approval): readonly number[] {
   if (approval.status !== 'pending') return [];

@@ -2,6 +2,7 @@ import { PlatformError, createBell, toPlatformError } from '@openeaap/kernel';
 import type { ClaimedRun } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import { driveRun } from './drive-run.ts';
+import { escalateOwned } from './escalate-approvals.ts';
 
 /**
  * One node: claims runs, drives each, and shows that it lives. A node without the role of the orchestrator only shows
@@ -43,6 +44,8 @@ export interface NodeOptions {
 
 /** Most runs taken by one claim: some for the other nodes, and no claim that takes long. */
 const CLAIM_LIMIT = 50;
+/** How long one look at the escalations may take before the next begins. */
+const ESCALATION_LIMIT_MS = 30_000;
 
 interface Hand {
   readonly stop: AbortController;
@@ -66,7 +69,7 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
   let isAlive = true;
 
   await deps.store.registerNode({ id: nodeId, host: options.host, pid: options.pid, version: options.version, roles: options.roles });
-  const loops = Promise.all([options.drives ? claimLoop() : undefined, heartbeatLoop()]);
+  const loops = Promise.all([options.drives ? claimLoop() : undefined, heartbeatLoop(), options.drives ? escalationLoop() : undefined]);
 
   return {
     id: nodeId,
@@ -159,6 +162,20 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
     while (!over.signal.aborted) {
       await beat();
       await deps.clock.sleep(isAlive ? Math.min(heartbeatMs, msLeft()) : heartbeatMs, over.signal);
+    }
+  }
+
+  /** Beside the heartbeat, which must never wait for a commit. Never rejects. */
+  async function escalationLoop(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await deps.clock.sleep(heartbeatMs, stopping.signal);
+      if (inHand.size === 0 || !isAlive || stopping.signal.aborted) continue;
+      const written = new AbortController();
+      void escalateOwned({ store: deps.store, nodeId })
+        .catch((thrown: unknown) => deps.log.warn({ err: thrown, code: toPlatformError(thrown).code }, 'escalations could not be written; they will be tried again'))
+        .finally(() => written.abort());
+      // A database that is away must not hold up a stop; what is asked twice is written once.
+      await deps.clock.sleep(ESCALATION_LIMIT_MS, AbortSignal.any([written.signal, stopping.signal]));
     }
   }
 

@@ -50,6 +50,8 @@ export interface RunStore {
     mark: { readonly tenantId: string; readonly approvalId: string; readonly stage: number },
     record: { readonly event: NewRunEvent; readonly audit: readonly AuditFact[] },
   ) => Promise<true | null>;
+  /** Approvals of the runs that the node drives right now whose next escalation is due and not written. */
+  readonly listDueEscalations: (nodeId: string) => Promise<readonly { readonly traceId: string; readonly approval: Approval }[]>;
   readonly requestCancel: (request: { readonly tenantId: string; readonly runId: string; readonly by: string; readonly reason: string | null }) => Promise<boolean>;
   readonly listCancelledRuns: (nodeId: string) => Promise<readonly string[]>;
   readonly registerNode: (node: { readonly id: string; readonly host: string; readonly pid: number; readonly version: string; readonly roles: readonly string[] }) => Promise<void>;

@@ -12,6 +12,7 @@ export * from './approvals/decide-approval.ts';
 export * from './approvals/escalate-approval.ts';
 export * from './approvals/get-approval.ts';
 export * from './approvals/list-approvals.ts';
+export * from './approvals/list-due-escalations.ts';
 export * from './audit/append-audit.ts';
 export * from './audit/audit-heads.ts';
 export type { AuditRow, ChainHead, UnchainedAuditRow } from './audit/audit-row.ts';
