@@ -229,6 +229,7 @@ function toRunStore(pool: Pool, lane: CommitLane): RunStore {
     claimDue: (claim) => sql.claimDue(pool, { ...claim, limits: NO_CONCURRENCY_LIMITS }),
     claimOrphans: (claim) => sql.claimOrphans(pool, claim),
     readSteps: (tenantId, runId) => sql.readSteps(pool, tenantId, runId),
+    readOutline: (tenantId, runId) => sql.readOutline(pool, tenantId, runId),
     readSignals: (tenantId, runId) => sql.readSignals(pool, tenantId, runId),
     commitRun: (commit) => lane.commitRun(commit),
     reserveQuota: (tenantId, wanted) => sql.reserveQuota(pool, tenantId, wanted),

@@ -141,7 +141,7 @@ async function checkEdit(decision: ApprovalDecision, approval: Approval, deps: D
   const policy = run === null ? null : await deps.policy.load(run.tenantId, run.policyVersion);
   const spec = deps.tools.find(approval.tool);
   if (run === null || policy === null || spec === null) throw new PlatformError('conflict', 'The run, its policy or the tool is gone; the call cannot be edited.');
-  const steps = await deps.store.readSteps(decision.tenantId, approval.runId);
+  const steps = await deps.store.readOutline(decision.tenantId, approval.runId);
   const answer = evaluatePolicy(policy, run.policyVersion, {
     kind: 'act',
     principal: run.principal,

@@ -1,4 +1,4 @@
-import type { ClaimedRun, CommitResult, RunCommit } from '@openeaap/kernel';
+import type { ClaimedRun, CommitResult, RunCommit, Step } from '@openeaap/kernel';
 import { isTerminal, linkSignals, toPlatformError } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import { escalateApprovals } from './escalate-approvals.ts';
@@ -78,6 +78,10 @@ async function drive(claimed: ClaimedRun, given: DriveDeps, signals: DriveSignal
     if (result.signalNo !== state.signals.signalNo) {
       state = { ...state, signals: await readSignals(state, deps) };
       if (state.signals.cancelRequestedBy !== null) continue;
+    }
+    if (plan.action.kind === 'think' && state.isOutline) {
+      // All that the state knows has just been committed.
+      state = { ...state, steps: await deps.store.readSteps(state.lease.tenantId, state.lease.runId), isOutline: false };
     }
     const stop = linkSignals([signals.stop, signals.interrupt()]);
     done = await performSafely(state, plan, deps, stop.signal).finally(stop.release);
@@ -200,13 +204,19 @@ function finish(plan: Plan, deps: DriveDeps, claimed: ClaimedRun): void {
 async function rebuild(claimed: ClaimedRun, deps: DriveDeps, stop: AbortSignal): Promise<RunState> {
   const { run, lease } = claimed;
   const [steps, runSignals, policy] = await Promise.all([
-    deps.store.readSteps(lease.tenantId, lease.runId),
+    deps.store.readOutline(lease.tenantId, lease.runId),
     deps.store.readSignals(lease.tenantId, lease.runId),
     patiently(() => deps.policy.load(run.tenantId, run.policyVersion), deps, stop),
   ]);
   const escalated = await escalateApprovals(run, runSignals.approvals, { store: deps.store, nodeId: lease.nodeId });
   const signals = escalated ? await deps.store.readSignals(lease.tenantId, lease.runId) : runSignals;
-  return { run, agent: claimed.agent, lease, rootSpanId: claimed.rootSpanId, commitNo: claimed.commitNo, signals, policy, steps, prepared: new Set() };
+  return { run, agent: claimed.agent, lease, rootSpanId: claimed.rootSpanId, commitNo: claimed.commitNo, signals, policy, steps, isOutline: isOutline(steps), prepared: new Set() };
+}
+
+/** Is there anything that an outline leaves out? */
+function isOutline(steps: readonly Step[]): boolean {
+  const newest = steps.findLast((step) => step.kind === 'think')?.no ?? 0;
+  return steps.some((step) => step.no < newest);
 }
 
 const readSignals = (state: RunState, deps: DriveDeps): Promise<RunState['signals']> => deps.store.readSignals(state.lease.tenantId, state.lease.runId);

@@ -17,6 +17,7 @@ export function toPatientStore(store: RunStore, deps: Waiting, stop: AbortSignal
   return {
     ...store,
     readSteps: (tenantId, runId) => patient(() => store.readSteps(tenantId, runId)),
+    readOutline: (tenantId, runId) => patient(() => store.readOutline(tenantId, runId)),
     readSignals: (tenantId, runId) => patient(() => store.readSignals(tenantId, runId)),
     escalateApproval: (mark, record) => patient(() => store.escalateApproval(mark, record)),
     reserveQuota: (tenantId, wanted) => patient(() => store.reserveQuota(tenantId, wanted)),

@@ -37,6 +37,8 @@ export interface RunStore {
   /** Runs of dead nodes, and runs of this very node that it does not have in hand: it let go of them, or the answer to an earlier claim was lost. */
   readonly claimOrphans: (claim: { readonly nodeId: string; readonly limit: number; readonly deadAfterMs: number; readonly inHand: readonly string[] }) => Promise<readonly ClaimedRun[]>;
   readonly readSteps: (tenantId: string, runId: string) => Promise<readonly Step[]>;
+  /** The journal without what only a think needs: results and proposals from before the newest think are null. */
+  readonly readOutline: (tenantId: string, runId: string) => Promise<readonly Step[]>;
   readonly readSignals: (tenantId: string, runId: string) => Promise<RunSignals>;
   readonly commitRun: (commit: RunCommit) => Promise<CommitResult>;
   readonly reserveQuota: (tenantId: string, wanted: readonly QuotaReservation[]) => Promise<

@@ -12,6 +12,8 @@ export interface RunState {
   readonly signals: RunSignals;
   readonly policy: PinnedPolicy | null;
   readonly steps: readonly Step[];
+  /** `steps` is an outline: enough to decide and to act, not to think. */
+  readonly isOutline: boolean;
   /** Acts whose start this node has committed but not made yet. Every other `started` act has an unknown outcome (R4). */
   readonly prepared: ReadonlySet<number>;
 }

@@ -43,6 +43,7 @@ export * from './runs/get-run.ts';
 export * from './runs/list-cancelled-runs.ts';
 export * from './runs/list-runs.ts';
 export * from './runs/read-events.ts';
+export * from './runs/read-outline.ts';
 export * from './runs/read-positions.ts';
 export * from './runs/read-signals.ts';
 export * from './runs/read-steps.ts';
