@@ -355,7 +355,7 @@ describe('R6: an approval grants one call', () => {
       long.push(ms);
     }
     const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-    await annotate(`decision to tool call, median of 5: ${median(short).toFixed(1)} ms after 1 step, ${median(long).toFixed(1)} ms after 301 steps (about 1.2 MB of results)`);
+    await annotate(`decision to tool call, median of 5: ${median(short).toFixed(1)} ms after 1 step, ${median(long).toFixed(1)} ms after 301 steps (0.6 MB of results)`);
     // The bar is 200 ms; a machine that is shared gets ten times that.
     expect(median(long)).toBeLessThan(2_000);
     // Linear in what is read, far from a second of its own: no snapshot is loaded, nothing is replayed.
