@@ -237,7 +237,7 @@ describe('R6: escalation', () => {
       return { ok: true };
     });
     const runId = await world.accept();
-    const working = await startNode(world.deps, { nodeId: randomIds.newId(), host: 'test', pid: process.pid, version: '1', heartbeatMs: 50, deadAfterMs: 60_000, pollMs: 50 });
+    const working = await startNode(world.deps, { nodeId: randomIds.newId(), host: 'test', pid: process.pid, version: '1', roles: [], drives: true, heartbeatMs: 50, deadAfterMs: 60_000, pollMs: 50 });
     try {
       await until('the ticket is being written', () => world.tools.callsOf('put_ticket').length === 1, 30_000);
       const approval = first(await world.approvals(runId));

@@ -1,4 +1,4 @@
-import { PlatformError, createBell, toPlatformError } from '@openeaap/kernel';
+import { PlatformError, createBell, linkSignals, toPlatformError } from '@openeaap/kernel';
 import type { ClaimedRun } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import { driveRun } from './drive-run.ts';
@@ -171,11 +171,12 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
       await deps.clock.sleep(heartbeatMs, stopping.signal);
       if (inHand.size === 0 || !isAlive || stopping.signal.aborted) continue;
       const written = new AbortController();
+      // A database that is away must not hold up a stop; what is asked twice is written once.
+      const ready = linkSignals([written.signal, stopping.signal]);
       void escalateOwned({ store: deps.store, nodeId })
         .catch((thrown: unknown) => deps.log.warn({ err: thrown, code: toPlatformError(thrown).code }, 'escalations could not be written; they will be tried again'))
         .finally(() => written.abort());
-      // A database that is away must not hold up a stop; what is asked twice is written once.
-      await deps.clock.sleep(ESCALATION_LIMIT_MS, AbortSignal.any([written.signal, stopping.signal]));
+      await deps.clock.sleep(ESCALATION_LIMIT_MS, ready.signal).finally(ready.release);
     }
   }
 
