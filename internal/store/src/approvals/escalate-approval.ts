@@ -1,6 +1,6 @@
 import type { NewRunEvent } from '@openeaap/kernel';
 import type { AuditRow } from '../audit/audit-row.ts';
-import { AUDIT_INSERT_COLUMNS, AUDIT_RECORD, AUDIT_SELECT } from '../audit/audit-row.ts';
+import { insertAudit, toAuditJson } from '../audit/audit-row.ts';
 import type { Queryable, Statement } from '../database.ts';
 import { run, toJsonb } from '../database.ts';
 
@@ -27,8 +27,7 @@ WITH owner AS (
 ), event AS (
   INSERT INTO run_events (tenant_id, run_id, seq, type, data) SELECT tenant_id, id, last_seq, $4, $5::jsonb FROM numbered
 ), audited AS (
-  INSERT INTO audit_logs (${AUDIT_INSERT_COLUMNS})
-  SELECT ${AUDIT_SELECT} FROM jsonb_to_recordset($6::jsonb) AS l(${AUDIT_RECORD}) WHERE EXISTS (SELECT 1 FROM numbered)
+  ${insertAudit('$6')} WHERE EXISTS (SELECT 1 FROM numbered)
 )
 SELECT 1 FROM escalated`,
 };
@@ -46,6 +45,6 @@ export async function escalateApproval(
   mark: EscalationMark,
   record: { readonly event: NewRunEvent; readonly audit: readonly AuditRow[] },
 ): Promise<true | null> {
-  const { rowCount } = await run(db, ESCALATE_APPROVAL, [mark.tenantId, mark.approvalId, mark.stage, record.event.type, toJsonb(record.event.data), toJsonb(record.audit)]);
+  const { rowCount } = await run(db, ESCALATE_APPROVAL, [mark.tenantId, mark.approvalId, mark.stage, record.event.type, toJsonb(record.event.data), toAuditJson(record.audit)]);
   return rowCount === 1 ? true : null;
 }
