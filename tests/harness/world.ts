@@ -11,6 +11,7 @@ import { createRegistry } from '@openeaap/registry';
 import { createMasker, detectInjection } from '@openeaap/security';
 import type { CommitLane, StoredAuditRow } from '@openeaap/store';
 import * as sql from '@openeaap/store';
+import type { TestDatabase } from '../../internal/store/src/testing/test-database.ts';
 import { createTestDatabase } from '../../internal/store/src/testing/test-database.ts';
 import type { ScriptedPolicy } from './scripted-policy.ts';
 import { createScriptedPolicy } from './scripted-policy.ts';
@@ -72,8 +73,8 @@ export interface World {
 }
 
 /** One platform without its programs: the real store, registry, audit and orchestrator on a database of its own. */
-export async function createWorld(options: { readonly configuration?: Partial<AgentConfiguration> } = {}): Promise<World> {
-  const database = await createTestDatabase();
+export async function createWorld(options: { readonly configuration?: Partial<AgentConfiguration>; readonly database?: TestDatabase } = {}): Promise<World> {
+  const database = options.database ?? (await createTestDatabase());
   const pool = new Pool({ connectionString: database.url, max: 6 });
   // A cut connection is told to whoever waits for an answer; the idle ones tell nobody.
   pool.on('error', () => undefined);

@@ -10,16 +10,32 @@ export interface Statement {
 
 export type Queryable = Pick<Pool, 'query'>;
 
+/** Connections with an old plan that one statement may meet: more than any pool of ours has. */
+const STALE_PLAN_TRIES = 64;
+
 /**
  * Runs one statement. Errors come out as PlatformError: `unavailable` when the database cannot be
  * reached or went away (the statement may or may not have been done), `internal` otherwise.
+ *
+ * A newer program may add a column under this one; then each connection refuses its plans of
+ * statements that give all columns, before it does anything. The pool throws such a connection away,
+ * and the statement is sent again by another. Inside of a transaction that is not possible, so there
+ * statements are planned anew each time.
  */
 export async function run<Row extends QueryResultRow>(db: Queryable, statement: Statement, values: readonly unknown[]): Promise<QueryResult<Row>> {
-  try {
-    return await db.query<Row>({ name: statement.name, text: statement.text, values: [...values] });
-  } catch (thrown) {
-    throw toStoreError(thrown);
+  const query = { ...('release' in db ? {} : { name: statement.name }), text: statement.text, values: [...values] };
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await db.query<Row>(query);
+    } catch (thrown) {
+      if (tries === STALE_PLAN_TRIES || !isStalePlan(thrown)) throw toStoreError(thrown);
+    }
   }
+}
+
+/** PostgreSQL has no SQLSTATE of its own for it; `lc_messages` may translate the text, so the place in its source tells. */
+function isStalePlan(thrown: unknown): boolean {
+  return sqlState(thrown) === '0A000' && typeof thrown === 'object' && thrown !== null && 'routine' in thrown && thrown.routine === 'RevalidateCachedQuery';
 }
 
 /** SQLSTATE of `openeaap_refuse()`: a fence did not hold, nothing was written. */

@@ -6,6 +6,7 @@
 export const approvalVotes = {
   number: 4,
   name: 'approvals',
+  oldestProgram: 3,
   sql: `
 ALTER TABLE approvals
   ADD COLUMN min_approvals SMALLINT NOT NULL DEFAULT 1 CHECK (min_approvals >= 1),

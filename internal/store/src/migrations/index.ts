@@ -3,6 +3,8 @@ import { controlPlane } from './0001_control_plane.ts';
 import { knowledge } from './0002_knowledge.ts';
 import { fleet } from './0003_fleet.ts';
 import { approvalVotes } from './0004_approvals.ts';
+import { operations } from './0005_operations.ts';
+import { endedRuns } from './0006_ended_runs.ts';
 
 /** Every migration, oldest first. One that has been released is never changed. */
-export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes];
+export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns];

@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import { Client, Pool } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { openEmbeddedServer, toUrl } from '../embedded/open-embedded-server.ts';
 import { migrate } from '../migrate.ts';
@@ -34,12 +34,11 @@ async function createTemplate(server: TestServer): Promise<void> {
   await admin.connect();
   try {
     await admin.query(`CREATE DATABASE ${TEMPLATE_DATABASE}`);
-    const client = new Client({ connectionString: toUrl({ ...server, database: TEMPLATE_DATABASE }) });
-    await client.connect();
+    const pool = new Pool({ connectionString: toUrl({ ...server, database: TEMPLATE_DATABASE }), max: 2 });
     try {
-      await migrate(client, migrations);
+      await migrate(pool, migrations);
     } finally {
-      await client.end();
+      await pool.end();
     }
   } finally {
     await admin.end();
