@@ -27,6 +27,8 @@ export interface ServerConfig {
   readonly adminKey: string | undefined;
   readonly maskingKey: string | undefined;
   readonly auditKeyFile: string | undefined;
+  /** How long requests are still served after the stop was asked for, while probes are told that the node is not ready. */
+  readonly drainDelayMs: number;
   readonly openAi: { readonly baseUrl: string | undefined; readonly apiKey: string | undefined; readonly model: string | undefined };
   /** Addresses of the products behind the tools; undefined: that tool is off (or simulated, in the demo). */
   readonly products: { readonly threatIntelUrl: string | undefined; readonly cmdbUrl: string | undefined; readonly firewallUrl: string | undefined; readonly allowInsecure: boolean };
@@ -73,7 +75,7 @@ export const USAGE = `openeaap-server [--port N] [--host 127.0.0.1] [--data-dir 
 
 Environment: DATABASE_URL (or DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL,
 THREAT_INTEL_URL, THREAT_INTEL_KEY, CMDB_URL, FIREWALL_URL, OTEL_EXPORTER_OTLP_ENDPOINT, LOG_LEVEL, OPENEAAP_DATA_DIR, OPENEAAP_ADMIN_KEY,
-OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for runs in hand when the program is stopped), OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
+OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for runs in hand when the program is stopped), OPENEAAP_DRAIN_DELAY_MS, OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
 
 /** Errors: invalid_input that names the flag or variable and the cure. */
 export function parseConfig(argv: readonly string[], cwd: string, variables: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
@@ -107,6 +109,7 @@ export function parseConfig(argv: readonly string[], cwd: string, variables: Rea
     adminKey: environment['OPENEAAP_ADMIN_KEY'],
     maskingKey: environment['OPENEAAP_MASKING_KEY'],
     auditKeyFile: environment['OPENEAAP_AUDIT_KEY_FILE'],
+    drainDelayMs: parseDrainDelay(environment['OPENEAAP_DRAIN_DELAY_MS']),
     openAi: { baseUrl: environment['OPENAI_BASE_URL'], apiKey: environment['OPENAI_API_KEY'], model: environment['OPENAI_MODEL'] },
     products,
     environment,
@@ -165,6 +168,15 @@ function parsePort(text: string | undefined): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new PlatformError('invalid_input', `--port takes a number from 0 to 65535, not "${text}".`, { details: { field: '--port' } });
+}
+
+/** Longer than this and an orchestrator's grace period is over first. */
+const DRAIN_DELAY_CEILING_MS = 60_000;
+
+function parseDrainDelay(text = '0'): number {
+  const delayMs = Number(text);
+  if (/^\d+$/.test(text) && delayMs <= DRAIN_DELAY_CEILING_MS) return delayMs;
+  throw new PlatformError('invalid_input', `OPENEAAP_DRAIN_DELAY_MS takes milliseconds from 0 to ${DRAIN_DELAY_CEILING_MS}, not "${text}".`, { details: { field: 'OPENEAAP_DRAIN_DELAY_MS' } });
 }
 
 /** The deployment manifest of the document names these; safety is not an option here (section 18.2). */

@@ -43,7 +43,7 @@ export async function serve(config: ServerConfig, log: Logger, version: string):
   try {
     return await open(opened, config, log, version);
   } catch (thrown) {
-    await closeAll(opened, log);
+    await closeAll(opened, log, 0);
     throw thrown;
   }
 }
@@ -91,12 +91,13 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
     simulators: opened.simulators,
     died: database.died,
     grant,
-    close: () => closeAll(opened, log),
+    close: () => closeAll(opened, log, config.drainDelayMs),
   };
 }
 
-async function closeAll(opened: Opened, log: Logger): Promise<void> {
+async function closeAll(opened: Opened, log: Logger, drainDelayMs: number): Promise<void> {
   const steps: readonly (readonly [string, () => Promise<unknown> | undefined])[] = [
+    ['readiness', () => announceStop(opened.wired, drainDelayMs)],
     ['http', () => closeHttp(opened.app)],
     ['platform', () => opened.wired?.close(opened.drainMs)],
     ['simulators', () => opened.simulators?.close()],
@@ -110,6 +111,13 @@ async function closeAll(opened: Opened, log: Logger): Promise<void> {
       log.warn({ err, part }, 'did not stop cleanly');
     }
   }
+}
+
+/** Goes on serving while load balancers learn by the probe that this node is no longer ready. */
+async function announceStop(wired: Wired | null, delayMs: number): Promise<void> {
+  if (wired === null) return;
+  wired.context.readiness.drain();
+  await systemClock.sleep(delayMs);
 }
 
 /** Requests in flight get their time; what still holds a connection after it is cut. */

@@ -28,6 +28,7 @@ import {
   forgetExpiredCounters,
   listUnsealedTails,
   listWaitingFeedback,
+  ping,
   readEvents,
   readPolicy,
   readPositions,
@@ -47,9 +48,11 @@ import type { Metrics } from './metrics.ts';
 import { createModelSessions } from './model-sessions.ts';
 import type { ModelSessions } from './model-sessions.ts';
 import type { Database } from './open-database.ts';
+import { PROBE_TIMEOUT_MS } from './open-database.ts';
 import { createPolicyKeeper } from './policy-keeper.ts';
 import type { PolicyKeeper } from './policy-keeper.ts';
 import type { PlatformContext } from './platform/context.ts';
+import { createReadiness } from './readiness.ts';
 import { readYaml } from './read-yaml.ts';
 import { createRunStore } from './run-store.ts';
 import { ensureAuditKey, ensureMaskingKey, keepHead, readHeads } from './state-folder.ts';
@@ -184,6 +187,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     auditKey,
     keptHeads: () => readHeads(config.dataDir),
     metrics,
+    readiness: createReadiness({ ping: () => ping(database.probe), alive: node.alive, died: database.died, clock, timeoutMs: PROBE_TIMEOUT_MS }),
     triggers,
     clock,
     ids,

@@ -404,6 +404,7 @@ describe('other operations', () => {
       checkReady: async () => {
         throw new PlatformError('unavailable', 'The database does not answer.');
       },
+      checkLive: async () => undefined,
       renderMetrics: async () => 'up 1\n',
     });
     expect((await app.inject('/healthz')).json()).toEqual({ status: 'ok' });

@@ -124,8 +124,10 @@ export interface PlatformPort {
   getChunk(caller: Caller, chunkId: string): Promise<KnowledgeChunk>;
   listPreferencePairs(caller: Caller, page: PageRequest): Promise<Page<PreferencePair>>;
 
-  /** Rejects with `unavailable` when the database does not answer. */
+  /** Rejects with `unavailable` when requests should go elsewhere: `details.failed` names what failed (database, heartbeat, draining). Answers within seconds. */
   checkReady(): Promise<void>;
+  /** Rejects with `unavailable` only when the process cannot go on and should be ended. Waits for nothing. */
+  checkLive(): Promise<void>;
   /** Prometheus text format 0.0.4. */
   renderMetrics(): Promise<string>;
 }

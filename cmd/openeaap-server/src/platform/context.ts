@@ -11,6 +11,7 @@ import type { CommitLane } from '@openeaap/store';
 import type { EventHub } from '../event-hub.ts';
 import type { Metrics } from '../metrics.ts';
 import type { PolicyKeeper } from '../policy-keeper.ts';
+import type { Readiness } from '../readiness.ts';
 import type { Trigger } from '../triggers.ts';
 
 /** All the parts of a running platform, for the functions that serve the REST API. */
@@ -33,6 +34,7 @@ export interface PlatformContext {
   /** Signed heads that are kept outside of the database. */
   readonly keptHeads: () => Promise<readonly SignedHead[]>;
   readonly metrics: Metrics;
+  readonly readiness: Readiness;
   readonly triggers: ReadonlyMap<string, Trigger>;
   readonly clock: Clock;
   readonly ids: Ids;

@@ -1,6 +1,4 @@
 import type { PlatformPort } from '@openeaap/http';
-import { ping } from '@openeaap/store';
-import { PlatformError } from '@openeaap/kernel';
 import { authenticate } from '../access.ts';
 import { createAgentPort } from './agents.ts';
 import { createApprovalPort } from './approvals.ts';
@@ -21,10 +19,8 @@ export function createPlatform(context: PlatformContext): PlatformPort {
     listTools: async () => context.registry.listTools(),
     listPlugins: () => context.registry.listPlugins(),
     listModels: async () => context.gateway.models(),
-    checkReady: async () => {
-      await ping(context.pool);
-      if (!context.node.alive()) throw new PlatformError('unavailable', 'This node cannot show that it lives and drives no runs.');
-    },
+    checkReady: context.readiness.checkReady,
+    checkLive: context.readiness.checkLive,
     renderMetrics: () => context.metrics.render(),
   };
 }

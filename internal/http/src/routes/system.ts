@@ -20,16 +20,19 @@ export const systemRoutes: Routes = ({ port, version }) => (app, _options, done)
   });
 
   app.get('/healthz', {
-    config: { scope: null },
+    config: { scope: null, errors: ['unavailable'] },
     exposeHeadRoute: true,
-    schema: { operationId: 'getHealth', tags: ['system'], summary: 'Does the process live?', response: { 200: Health } },
-    handler: async (_request, reply) => reply.code(200).send({ status: 'ok' }),
+    schema: { operationId: 'getHealth', tags: ['system'], summary: 'Can the process go on? Says nothing about the database: restarting does not bring it back.', response: { 200: Health } },
+    handler: async (_request, reply) => {
+      await port.checkLive();
+      return reply.code(200).send({ status: 'ok' });
+    },
   });
 
   app.get('/readyz', {
     config: { scope: null, errors: ['unavailable'] },
     exposeHeadRoute: true,
-    schema: { operationId: 'getReadiness', tags: ['system'], summary: 'Does the database answer?', response: { 200: Health } },
+    schema: { operationId: 'getReadiness', tags: ['system'], summary: 'Should requests come here? 503 names the checks that failed: database, heartbeat, draining.', response: { 200: Health } },
     handler: async (_request, reply) => {
       await port.checkReady();
       return reply.code(200).send({ status: 'ok' });
