@@ -35,8 +35,8 @@ export async function checkDisk(folder: string): Promise<Check> {
   const freeBytes = disk.bavail * disk.bsize;
   const detail = `${Math.floor(freeBytes / MIB)} MiB free`;
   const cure = 'Free some space, or move the state folder with --data-dir.';
-  if (freeBytes < DISK_FAIL_BYTES) return failed('disk', detail, cure);
-  return freeBytes < DISK_WARN_BYTES ? warned('disk', detail, cure) : passed('disk', detail);
+  if (freeBytes < DISK_FAIL_BYTES) return failed('local disk', detail, cure);
+  return freeBytes < DISK_WARN_BYTES ? warned('local disk', detail, cure) : passed('local disk', detail);
 }
 
 /** It holds a key: nobody else may read it. */

@@ -1,6 +1,7 @@
 import { toCliError } from './cli-error.ts';
+import type { JsonValue } from '@openeaap/kernel';
 import type { ApiClient } from './api-client.ts';
-import { route } from './api-client.ts';
+import { REQUEST_LIMITS, route } from './api-client.ts';
 import type { Check } from './doctor-check.ts';
 import { failed, passed, warned } from './doctor-check.ts';
 import { fieldOf, listOf, textOf } from './view.ts';
@@ -10,9 +11,9 @@ const PROBE_TIMEOUT_MS = 5_000;
 /** Asks the server step by step; what cannot be asked because an earlier step failed is left out. */
 export async function checkServer(api: ApiClient, ownVersion: string): Promise<readonly Check[]> {
   const reached = await checkReached(api);
-  if (reached.status === 'fail') return [reached];
+  if (reached.status === 'problem') return [reached];
   const ready = await checkReady(api);
-  return [reached, ready, await checkVersion(api, ownVersion), await checkDatabase(api), await checkPolicy(api)];
+  return [reached, ready, await checkVersion(api, ownVersion), await checkDatabase(api), await checkPolicy(api), ...(await readDiagnosis(api))];
 }
 
 async function checkReached(api: ApiClient): Promise<Check> {
@@ -70,6 +71,21 @@ async function checkPolicy(api: ApiClient): Promise<Check> {
     return warned('policy', `not checked: ${error.message}`, error.cure ?? 'Use a key that has the scope policies:read.');
   }
 }
+
+/** What the server sees and this machine cannot. */
+async function readDiagnosis(api: ApiClient): Promise<readonly Check[]> {
+  try {
+    const { body } = await api.request({ path: route('diagnostics'), timeoutMs: REQUEST_LIMITS.longTimeoutMs });
+    return listOf(body, 'checks').map((check) => ({ name: textOf(check, 'name'), status: toStatus(fieldOf(check, 'status')), detail: textOf(check, 'summary'), cure: fieldOf(check, 'cure') === null ? null : textOf(check, 'cure') }));
+  } catch (thrown) {
+    const error = toCliError(thrown);
+    const cure = error.code === 'permission_denied' ? 'Use a key that has the scope system:read.' : 'Ask the database itself: openeaap-server doctor, on a machine that has DATABASE_URL or the state folder.';
+    return [warned('diagnosis', `not made: ${error.message}`, cure)];
+  }
+}
+
+/** A word that this program does not know is not taken for a good one. */
+const toStatus = (status: JsonValue | undefined): Check['status'] => (status === 'ok' || status === 'warning' ? status : 'problem');
 
 /** Probes may answer with anything; only their status counts. */
 async function drained(api: ApiClient, path: string): Promise<void> {

@@ -2,8 +2,13 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { PlatformError } from '@openeaap/kernel';
 
+/** `serve` when none is named. The others look at an installation, or save one, and end. */
+const COMMANDS = ['serve', 'doctor', 'backup'] as const;
+export type Command = (typeof COMMANDS)[number];
+
 /** Everything that the program can be told, parsed once. */
 export interface ServerConfig {
+  readonly command: Command;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -15,6 +20,8 @@ export interface ServerConfig {
   /** null: the embedded server. */
   readonly databaseUrl: string | null;
   readonly json: boolean;
+  /** Where `backup` puts the copy. */
+  readonly backupTo: string | null;
   /** Add the demo's agent, SOPs, users and simulators. */
   readonly demo: boolean;
   /** Run the flagship job and show it. */
@@ -58,10 +65,13 @@ const OPTIONS = {
   demo: { type: 'boolean' },
   job: { type: 'boolean' },
   once: { type: 'boolean' },
+  to: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
 
 export const USAGE = `openeaap-server [--port N] [--host 127.0.0.1] [--data-dir DIR] [--config-dir DIR] [--policy-dir DIR] [--role ROLES] [--json] [--demo] [--job [--once]]
+openeaap-server doctor [--data-dir DIR] [--json]
+openeaap-server backup --to DIR [--data-dir DIR] [--json]
 
   --port N        7080 by default, or the next free one; with --port exactly this one; 0: any free port
   --host ADDRESS  127.0.0.1 by default
@@ -79,7 +89,7 @@ OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for r
 
 /** Errors: invalid_input that names the flag or variable and the cure. */
 export function parseConfig(argv: readonly string[], cwd: string, variables: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
-  const flags = parseFlags(argv);
+  const { values: flags, positionals } = parseFlags(argv);
   // An empty variable is one that is not set, as in `VARIABLE= command`.
   const environment = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
   refuseSwitchedOffSafety(environment);
@@ -92,6 +102,7 @@ export function parseConfig(argv: readonly string[], cwd: string, variables: Rea
     allowInsecure: environment['OPENEAAP_ALLOW_INSECURE_TOOLS'] === 'true',
   };
   return {
+    ...parseCommand(positionals, flags.to, cwd),
     host: flags.host ?? '127.0.0.1',
     port: parsePort(flags.port),
     portWasAsked: flags.port !== undefined,
@@ -116,12 +127,24 @@ export function parseConfig(argv: readonly string[], cwd: string, variables: Rea
   };
 }
 
-function parseFlags(argv: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'] {
+function parseFlags(argv: readonly string[]): Pick<ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>, 'values' | 'positionals'> {
   try {
-    return parseArgs({ args: [...argv], options: OPTIONS }).values;
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
   } catch (thrown) {
     throw new PlatformError('invalid_input', `${thrown instanceof Error ? thrown.message : 'A flag is wrong.'}\n\n${USAGE}`, { cause: thrown });
   }
+}
+
+function parseCommand(positionals: readonly string[], to: string | undefined, cwd: string): Pick<ServerConfig, 'command' | 'backupTo'> {
+  const [named = 'serve', ...more] = positionals;
+  const command = COMMANDS.find((each) => each === named);
+  if (command === undefined || more.length > 0) {
+    throw new PlatformError('invalid_input', `"${positionals.join(' ')}" is not a command. The commands are ${COMMANDS.join(', ')}; without one it serves.\n\n${USAGE}`, { details: { field: 'command' } });
+  }
+  if ((command === 'backup') !== (to !== undefined)) {
+    throw new PlatformError('invalid_input', command === 'backup' ? 'backup needs --to DIR: a folder that is not there yet.' : '--to belongs to the command backup.', { details: { field: '--to' } });
+  }
+  return { command, backupTo: to === undefined ? null : path.resolve(cwd, to) };
 }
 
 /** The job's approver is a script: it must never stand before a firewall that is real. */

@@ -6,7 +6,10 @@ import { createReadiness } from './readiness.ts';
 /** Its waits end when the test says so. */
 function createHandClock() {
   const waits: (() => void)[] = [];
-  const clock: Clock = { ...systemClock, sleep: (_ms, signal) => new Promise((resolve) => void (waits.push(resolve), signal?.addEventListener('abort', () => resolve()))) };
+  const clock: Clock = { ...systemClock, sleep: (_ms, signal) => new Promise((resolve) => {
+    waits.push(resolve);
+    signal?.addEventListener('abort', () => resolve());
+  }) };
   return { clock, waits, passAll: () => waits.splice(0).forEach((end) => end()) };
 }
 

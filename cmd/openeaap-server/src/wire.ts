@@ -28,6 +28,7 @@ import {
   forgetExpiredCounters,
   listUnsealedTails,
   listWaitingFeedback,
+  noteClock,
   ping,
   readEvents,
   readPolicy,
@@ -39,6 +40,7 @@ import {
 } from '@openeaap/store';
 import { TENANT, putUsers } from './access.ts';
 import type { ServerConfig } from './config.ts';
+import { measureClock } from './diagnosis/measure-clock.ts';
 import { parseDirectory } from './directory.ts';
 import { parseLimits } from './limits.ts';
 import { createEventHub } from './event-hub.ts';
@@ -168,10 +170,15 @@ export async function wire(options: WireOptions): Promise<Wired> {
     clock,
     onError: (err) => log.warn({ err }, 'feedback could not be collected'),
   });
-  const housekeeping = startHousekeeping(database, log, () => sealDeadChains(database, DEAD_WRITER_MS, auditKey, keepSigned));
+  const housekeeping = startHousekeeping(database, log, async () => {
+    await sealDeadChains(database, DEAD_WRITER_MS, auditKey, keepSigned);
+    await noteClock(pool, nodeId, (await measureClock(pool, clock)).aheadMs);
+  });
   const driving = node;
   const context: PlatformContext = {
     pool,
+    dataDir: config.dataDir,
+    isEmbedded: database.kind === 'embedded',
     lane,
     deps,
     node,
@@ -308,11 +315,11 @@ function createDriveDeps(parts: DriveParts): DriveDeps {
   };
 }
 
-/** Makes the audit's next partitions, forgets counters that are over, and signs what dead writers left. */
-function startHousekeeping(database: Database, log: Logger, seal: () => Promise<void>): { readonly stop: () => void } {
-  const sealing = setInterval(() => {
-    seal().catch((err: unknown) => log.warn({ err }, 'the chains of dead nodes could not be signed; it will be tried again'));
-  }, SEAL_MS);
+/** Makes the audit's next partitions, forgets counters that are over, signs what dead writers left, and compares the clocks. */
+function startHousekeeping(database: Database, log: Logger, often: () => Promise<void>): { readonly stop: () => void } {
+  const look = (): void => void often().catch((err: unknown) => log.warn({ err }, 'the chains of dead nodes could not be signed, or the clock not be compared; it will be tried again'));
+  look();
+  const sealing = setInterval(look, SEAL_MS);
   sealing.unref();
   const timer = setInterval(() => {
     Promise.all([ensureAuditPartitions(database.pool), forgetExpiredCounters(database.pool)]).catch((err: unknown) => log.warn({ err }, 'housekeeping failed; it will be tried again'));

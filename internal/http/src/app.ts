@@ -13,6 +13,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { catalogRoutes } from './routes/catalog.ts';
 import { createRunRoutes } from './routes/create-run.ts';
+import { diagnosticsRoutes } from './routes/diagnostics.ts';
 import { eventRoutes } from './routes/events.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
 import { knowledgeRoutes } from './routes/knowledge.ts';
@@ -48,7 +49,7 @@ export interface HttpAppOptions {
 }
 
 const BASE = '/api/v1';
-const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, policyRoutes, auditRoutes, triggerRoutes, usageRoutes, knowledgeRoutes];
+const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, policyRoutes, auditRoutes, triggerRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes];
 
 /** Time in which a client must have sent its whole request: a slow sender must not hold a socket. */
 const RECEIVE_TIMEOUT_MS = 30_000;

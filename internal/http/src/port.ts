@@ -124,6 +124,8 @@ export interface PlatformPort {
   getChunk(caller: Caller, chunkId: string): Promise<KnowledgeChunk>;
   listPreferencePairs(caller: Caller, page: PageRequest): Promise<Page<PreferencePair>>;
 
+  /** Looks at the whole installation, whoever owns what is in it. Never rejects for what it finds. */
+  diagnose(caller: Caller): Promise<Diagnosis>;
   /** Rejects with `unavailable` when requests should go elsewhere: `details.failed` names what failed (database, heartbeat, draining). Answers within seconds. */
   checkReady(): Promise<void>;
   /** Rejects with `unavailable` only when the process cannot go on and should be ended. Waits for nothing. */
@@ -373,6 +375,22 @@ export interface KnowledgeDocument {
   readonly accessGroup: string;
   readonly chunks: number;
   readonly updatedAt: Date;
+}
+
+export interface Diagnosis {
+  /** No check is a problem. */
+  readonly ok: boolean;
+  readonly checks: readonly DiagnosisCheck[];
+}
+
+export interface DiagnosisCheck {
+  /** Stable, for scripts. */
+  readonly name: string;
+  readonly status: 'ok' | 'warning' | 'problem';
+  /** One line. */
+  readonly summary: string;
+  /** null exactly when the status is ok. */
+  readonly cure: string | null;
 }
 
 export interface PreferencePair {

@@ -16,6 +16,7 @@ export const SCOPES = [
   'triggers:write',
   'knowledge:read',
   'usage:read',
+  'system:read',
   'act_for_others',
   '*',
 ] as const;

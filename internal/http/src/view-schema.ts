@@ -45,6 +45,21 @@ export const Problem = component(
   ),
 );
 
+export const DiagnosisView = component(
+  'Diagnosis',
+  Type.Object({
+    ok: Type.Boolean({ description: 'No check is a problem.' }),
+    checks: Type.Array(
+      Type.Object({
+        name: Type.String({ description: 'Stable, for scripts.' }),
+        status: Type.Unsafe<'ok' | 'warning' | 'problem'>({ enum: ['ok', 'warning', 'problem'] }),
+        summary: Type.String({ description: 'One line.' }),
+        cure: Type.Union([Text, Type.Null()], { description: 'What to do about it; null when all is well.' }),
+      }),
+    ),
+  }),
+);
+
 export const UsageView = component('Usage', Type.Object({ prompt_tokens: Count, completion_tokens: Count, cost_usd: Type.Number() }));
 
 export const LineageView = component('Lineage', Type.Object({ chunk_id: Text, title: Text, source: Text, score: Type.Number() }));
@@ -351,5 +366,5 @@ export const PreferencePairView = component(
 /** Every component, for OpenAPI. */
 export const COMPONENTS = [
   Problem, UsageView, LineageView, LineageItemView, RunCreatedView, RunView, DecisionView, ThinkStepView, ActStepView, StepView, EventView,
-  VoteView, ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ChunkView, DocumentView, PreferencePairView,
+  VoteView, ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ChunkView, DocumentView, PreferencePairView, DiagnosisView,
 ] as const;

@@ -1,8 +1,9 @@
 import { Pool, type PoolClient } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from './testing/test-database.ts';
-import { compareMigrations, migrate, readAppliedMigrations, type Migration } from './migrate.ts';
+import { compareMigrations, migrate, type Migration } from './migrate.ts';
 import { migrations } from './migrations/index.ts';
+import { listMigrations } from './operations/list-migrations.ts';
 
 const ONE: Migration = { number: 1, name: 'one', sql: 'CREATE TABLE one (id int);\nINSERT INTO one VALUES (1);' };
 const TWO: Migration = { number: 2, name: 'two', sql: 'CREATE TABLE two (id int);' };
@@ -89,7 +90,7 @@ describe('an older program', () => {
   test('starts beside a newer one when every migration that it does not know may be lived with', async () => {
     await migrate(pool, [ONE, TWO, LIVEABLE]);
     expect(await migrate(pool, [ONE, TWO])).toEqual([]);
-    const state = compareMigrations(await readAppliedMigrations(pool), [ONE, TWO]);
+    const state = compareMigrations(await listMigrations(pool), [ONE, TWO]);
     expect(state).toEqual({ applied: 3, pending: [], newer: ['3 (liveable)'], refusal: null });
   });
 

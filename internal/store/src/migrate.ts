@@ -214,11 +214,7 @@ interface Applied {
 }
 
 /** The migrations of a database in order, whichever program wrote them. */
-export async function readAppliedMigrations(client: Pick<PoolClient, 'query'>): Promise<readonly AppliedMigration[]> {
-  return (await readApplied(client)).rows;
-}
-
-async function readApplied(client: Pick<PoolClient, 'query'>): Promise<Applied> {
+async function readApplied(client: PoolClient): Promise<Applied> {
   // Asked first: CREATE TABLE IF NOT EXISTS needs the right to create even where the table exists.
   const { rows: columns } = await client.query<{ attname: string }>(
     `SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass('schema_migrations') AND attnum > 0 AND NOT attisdropped`,

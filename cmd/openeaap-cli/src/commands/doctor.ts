@@ -12,7 +12,7 @@ import { padToWidth } from '../display-width.ts';
 import { fieldOf, listOf, textOf } from '../view.ts';
 
 export function addDoctorCommand(program: Command, bind: Bind): void {
-  program.command('doctor').description('check this machine and the server; exit code 1 if something is wrong').action(bind(runDoctor));
+  program.command('doctor').description('check this machine, the server, its database and its runs; exit code 1 if something is a problem').action(bind(runDoctor));
 }
 
 const runDoctor: Handler<object, []> = async (session) => {
@@ -27,12 +27,12 @@ const runDoctor: Handler<object, []> = async (session) => {
     await checkBinaries({ platform: process.platform, arch: process.arch, programFolder: session.io.programFolder, serverIsReady: serves }),
     ...server,
   ];
-  const ok = checks.every((check) => check.status !== 'fail');
+  const ok = checks.every((check) => check.status !== 'problem');
   await session.out.result({ ok, checks: checks.map((check) => ({ ...check })) }, (view) =>
     listOf(view, 'checks')
       .map((check) => {
         const cure = fieldOf(check, 'cure');
-        return `${statusMark(session, textOf(check, 'status'))} ${padToWidth(textOf(check, 'name'), 18)} ${textOf(check, 'detail')}${cure === null ? '' : `\n     cure: ${textOf(cure)}`}`;
+        return `${statusMark(session, textOf(check, 'status'))} ${padToWidth(textOf(check, 'name'), 18)} ${textOf(check, 'detail')}${cure === null ? '' : `\n        cure: ${textOf(cure)}`}`;
       })
       .join('\n'),
   );
@@ -45,13 +45,13 @@ async function serverChecks(session: Session): Promise<readonly Check[]> {
     api = createApiClient(await loadConnection(session.flags, session.io.environment, session.io.cwd), session.io);
   } catch (thrown) {
     const error = toCliError(thrown);
-    return [{ name: 'server', status: 'fail', detail: error.message, cure: error.cure }];
+    return [{ name: 'server', status: 'problem', detail: error.message, cure: error.cure }];
   }
   return checkServer(api, session.io.version);
 }
 
 function statusMark({ out }: Session, status: string): string {
-  const text = padToWidth(status, 4);
+  const text = padToWidth(status, 7);
   if (status === 'ok') return out.colors.green(text);
-  return status === 'warn' ? out.colors.yellow(text) : out.colors.red(text);
+  return status === 'warning' ? out.colors.yellow(text) : out.colors.red(text);
 }

@@ -17,6 +17,9 @@ import type { Trigger } from '../triggers.ts';
 /** All the parts of a running platform, for the functions that serve the REST API. */
 export interface PlatformContext {
   readonly pool: Pool;
+  /** Its own state folder, and whether the database lies in it. */
+  readonly dataDir: string;
+  readonly isEmbedded: boolean;
   readonly lane: CommitLane;
   readonly deps: DriveDeps;
   readonly node: OrchestratorNode;

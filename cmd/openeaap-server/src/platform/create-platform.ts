@@ -1,5 +1,7 @@
 import type { PlatformPort } from '@openeaap/http';
+import { migrations } from '@openeaap/store';
 import { authenticate } from '../access.ts';
+import { diagnose } from '../diagnosis/diagnose.ts';
 import { createAgentPort } from './agents.ts';
 import { createApprovalPort } from './approvals.ts';
 import type { PlatformContext } from './context.ts';
@@ -19,6 +21,10 @@ export function createPlatform(context: PlatformContext): PlatformPort {
     listTools: async () => context.registry.listTools(),
     listPlugins: () => context.registry.listPlugins(),
     listModels: async () => context.gateway.models(),
+    diagnose: async () => {
+      const checks = await diagnose({ db: context.pool, migrations, clock: context.clock, dataDir: context.dataDir, isEmbedded: context.isEmbedded });
+      return { ok: checks.every(({ status }) => status !== 'problem'), checks };
+    },
     checkReady: context.readiness.checkReady,
     checkLive: context.readiness.checkLive,
     renderMetrics: () => context.metrics.render(),

@@ -42,7 +42,7 @@ export interface EmbeddedServer {
   close(): Promise<void>;
 }
 
-const DATABASE = 'openeaap';
+export const DATABASE = 'openeaap';
 /** After the immediate shutdown has been asked for. */
 const KILL_PATIENCE_MS = 5_000;
 

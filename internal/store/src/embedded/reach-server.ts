@@ -91,7 +91,7 @@ export async function tryConnect(lock: Pick<LockFile, 'socketFolder'>, options: 
 }
 
 /** The password is only offered at a socket in a folder that the server's account owns. */
-async function isTrusted(socketFolder: string, account: ServerAccount): Promise<boolean> {
+export async function isTrusted(socketFolder: string, account: ServerAccount): Promise<boolean> {
   const found = await lstat(socketFolder).catch(() => undefined);
   return found !== undefined && found.isDirectory() && found.uid === account.uid;
 }
