@@ -25,6 +25,7 @@ const EXIT_OF: Readonly<Partial<Record<CliErrorCode, ExitCode>>> = {
   invalid_input: EXIT.usage,
   payload_too_large: EXIT.usage,
   not_found: EXIT.notFound,
+  gone: EXIT.notFound,
   unauthenticated: EXIT.denied,
   permission_denied: EXIT.denied,
   policy_denied: EXIT.denied,

@@ -5,6 +5,7 @@ import { CliError, toCliError } from './cli-error.ts';
 import type { CliIo } from './cli-io.ts';
 import { addAgentCommands } from './commands/agent.ts';
 import { addApprovalCommands } from './commands/approval.ts';
+import { addArchiveCommand } from './commands/archive.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addDevCommand } from './commands/dev.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -83,7 +84,7 @@ function createProgram(io: CliIo, result: { exitCode: ExitCode }, complaint: { t
     result.exitCode = await untyped(createSession(io, command.optsWithGlobals()), command.opts(), ...received.slice(0, -2));
   };
   const groups = [addRunCommands, addApprovalCommands, addAgentCommands, addPolicyCommands, addAuditCommands, addToolCommands];
-  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addTriggerCommands, addDevCommand, addDoctorCommand];
+  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addTriggerCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
   for (const add of [...groups, ...others]) add(program, bind);
   return program;
 }

@@ -10,6 +10,7 @@ import { pathOf, sendProblem, sendRefusal, toRefusal } from './problem.ts';
 import { AGENT_REF_CHARS } from './request-schema.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { archiveRoutes } from './routes/archive.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { catalogRoutes } from './routes/catalog.ts';
 import { createRunRoutes } from './routes/create-run.ts';
@@ -49,7 +50,7 @@ export interface HttpAppOptions {
 }
 
 const BASE = '/api/v1';
-const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, policyRoutes, auditRoutes, triggerRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes];
+const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, policyRoutes, auditRoutes, triggerRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes, archiveRoutes];
 
 /** Time in which a client must have sent its whole request: a slow sender must not hold a socket. */
 const RECEIVE_TIMEOUT_MS = 30_000;

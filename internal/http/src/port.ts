@@ -124,6 +124,12 @@ export interface PlatformPort {
   getChunk(caller: Caller, chunkId: string): Promise<KnowledgeChunk>;
   listPreferencePairs(caller: Caller, page: PageRequest): Promise<Page<PreferencePair>>;
 
+  /** How much `readArchivableRuns` would give. Errors: `invalid_input` (younger than the minimum age), as for the next two. */
+  summarizeArchive(caller: Caller, finishedBefore: Date): Promise<ArchiveSummary>;
+  /** Lines of old runs of every user of the tenant, oldest first; see the route for their form. Ends early when `signal` aborts. */
+  readArchivableRuns(caller: Caller, query: ArchiveQuery, signal: AbortSignal): AsyncGenerator<string>;
+  /** Deletes those that are as they were when they were read; audited. */
+  deleteArchivedRuns(caller: Caller, request: ArchiveDelete): Promise<{ readonly deleted: readonly string[]; readonly kept: readonly string[] }>;
   /** Looks at the whole installation, whoever owns what is in it. Never rejects for what it finds. */
   diagnose(caller: Caller): Promise<Diagnosis>;
   /** Rejects with `unavailable` when requests should go elsewhere: `details.failed` names what failed (database, heartbeat, draining). Answers within seconds. */
@@ -375,6 +381,27 @@ export interface KnowledgeDocument {
   readonly accessGroup: string;
   readonly chunks: number;
   readonly updatedAt: Date;
+}
+
+export interface ArchiveSummary {
+  readonly runs: number;
+  readonly steps: number;
+  readonly oldest: Date | null;
+  readonly newest: Date | null;
+}
+
+export interface ArchiveQuery {
+  readonly finishedBefore: Date;
+  /** `next` of the page before. */
+  readonly after: string | null;
+  readonly limit: number;
+  readonly content: 'all' | 'none';
+}
+
+export interface ArchiveDelete {
+  readonly finishedBefore: Date;
+  readonly runs: readonly { readonly id: string; readonly lastSeq: number }[];
+  readonly outcome: 'archived' | 'deleted';
 }
 
 export interface Diagnosis {

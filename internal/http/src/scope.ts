@@ -4,6 +4,7 @@ import type { Caller } from './port.ts';
 export const SCOPES = [
   'runs:write',
   'runs:read',
+  'runs:archive',
   'approvals:read',
   'approvals:decide',
   'agents:read',

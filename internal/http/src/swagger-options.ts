@@ -37,6 +37,7 @@ export function toSwaggerOptions(): FastifyDynamicSwaggerOptions {
 }
 
 const TAGS = [
+  ['archive', 'Take old runs out of the database.'],
   ['runs', 'Start, watch, cancel and repeat the work of agents.'],
   ['approvals', 'Calls that wait for a person.'],
   ['agents', 'Agents and their versions.'],

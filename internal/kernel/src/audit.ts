@@ -12,7 +12,8 @@ export type AuditAction =
   | 'agent_change'
   | 'policy_change'
   | 'trigger'
-  | 'feedback';
+  | 'feedback'
+  | 'run_archive';
 
 /**
  * Something that must be provable later, before it is masked. `phase` keeps apart what was

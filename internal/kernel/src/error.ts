@@ -12,6 +12,8 @@ export const ERROR_CODES = {
   unauthenticated: { retryable: false },
   permission_denied: { retryable: false },
   not_found: { retryable: false },
+  /** It was there and was archived; `details` says when. */
+  gone: { retryable: false },
   /** The thing is not in a state that allows this. */
   conflict: { retryable: false },
   /** The idempotency key was used before with another body (R1). */

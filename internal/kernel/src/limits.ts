@@ -38,4 +38,10 @@ export const LIMITS = {
   feedbackChars: 16_384,
   pageSize: 50,
   pageSizeCeiling: 200,
+  /** Age of an ended run before it may leave the database, and its idempotency key with it: 7 days. */
+  archiveMinimumAgeMs: 604_800_000,
+  /** Runs of one page of the archive, and of one file. */
+  archivePageRuns: 500,
+  /** Runs that one request may delete. */
+  archiveDeleteRuns: 50,
 } as const;

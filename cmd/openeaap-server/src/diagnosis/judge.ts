@@ -98,12 +98,12 @@ export function judgeStuckRuns({ late, silent, lost }: StuckRunCounts): readonly
     judgeStuck('runs_running', silent, DIAGNOSIS.silentMs.problem, {
       none: `all have written something within ${toDuration(DIAGNOSIS.silentMs.warning)}`,
       some: 'running without a commit',
-      cure: 'A slow model or tool is at work until its timeout. Look at the run (openeaap run show ID); openeaap run cancel ID stops it.',
+      cure: 'A slow model or tool is at work until its timeout. Look at the run (openeaap run get ID); openeaap run cancel ID stops it.',
     }),
     judgeStuck('runs_paused', lost, 0, {
       none: 'all that wait have something to wait for',
       some: 'waiting for nothing: no time, no approval',
-      cure: 'That is a fault of the platform: report it with openeaap run show ID. openeaap run cancel ID ends the run.',
+      cure: 'That is a fault of the platform: report it with openeaap run get ID. openeaap run cancel ID ends the run.',
     }),
   ];
 }

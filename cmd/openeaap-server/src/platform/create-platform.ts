@@ -4,6 +4,7 @@ import { authenticate } from '../access.ts';
 import { diagnose } from '../diagnosis/diagnose.ts';
 import { createAgentPort } from './agents.ts';
 import { createApprovalPort } from './approvals.ts';
+import { createArchivePort } from './archive.ts';
 import type { PlatformContext } from './context.ts';
 import { createGovernancePort } from './governance.ts';
 import { createKnowledgePort } from './knowledge.ts';
@@ -18,6 +19,7 @@ export function createPlatform(context: PlatformContext): PlatformPort {
     ...createAgentPort(context),
     ...createGovernancePort(context),
     ...createKnowledgePort(context),
+    ...createArchivePort(context),
     listTools: async () => context.registry.listTools(),
     listPlugins: () => context.registry.listPlugins(),
     listModels: async () => context.gateway.models(),

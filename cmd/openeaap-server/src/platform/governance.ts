@@ -23,7 +23,7 @@ export function createGovernancePort(context: PlatformContext): GovernancePort {
     reloadPolicies: (caller) =>
       context.policy.reload((result) => context.appendAudit([toReloadFact(caller, result)])),
     queryAudit: async (caller, filter, page) => {
-      if (filter.runId !== null) await ownRun(context, caller, filter.runId);
+      if (filter.runId !== null) await mayQueryRun(context, caller, filter.runId);
       else if (!actsForOthers(caller)) throw new PlatformError('permission_denied', 'Name a run of your own with run_id, or use a key with the scope act_for_others.', { details: { field: 'run_id' } });
       const rows = await listAudit(pool, {
         tenantId: caller.principal.tenantId,
@@ -45,6 +45,15 @@ export function createGovernancePort(context: PlatformContext): GovernancePort {
     },
     exportAudit: (caller, range, signal) => exportAudit(context, caller, range, signal),
   };
+}
+
+/** The audit outlives its runs. */
+async function mayQueryRun(context: PlatformContext, caller: Caller, runId: string): Promise<void> {
+  try {
+    await ownRun(context, caller, runId);
+  } catch (thrown) {
+    if (!(thrown instanceof PlatformError && thrown.code === 'gone')) throw thrown;
+  }
 }
 
 async function* exportAudit(context: PlatformContext, caller: Caller, range: { readonly from: Date | null; readonly to: Date | null }, signal: AbortSignal): AsyncGenerator<AuditEntry> {

@@ -4,7 +4,7 @@ import type { Caller, PlatformPort, RunDetail } from '@openeaap/http';
 import { actsForOthers } from '@openeaap/http';
 import type { AgentReference, RunRequest } from '@openeaap/orchestrator';
 import { acceptRun, cancelRun } from '@openeaap/orchestrator';
-import { findUser, getRun, listRuns, readEvents, readSteps } from '@openeaap/store';
+import { findArchiving, findUser, getRun, listRuns, readEvents, readSteps } from '@openeaap/store';
 import type { RunDetail as StoredRunDetail } from '@openeaap/store';
 import { toDedupKey } from '../triggers.ts';
 import type { PlatformContext } from './context.ts';
@@ -121,10 +121,20 @@ async function start(context: PlatformContext, request: RunRequest): Promise<{ r
 /** Another's run is not found, so that ids cannot be probed. */
 export async function ownRun(context: PlatformContext, caller: Caller, runId: string): Promise<StoredRunDetail> {
   const detail = await getRun(context.pool, caller.principal.tenantId, runId);
+  if (detail === null && actsForOthers(caller)) await refuseArchived(context, caller, runId);
   if (detail === null || !(actsForOthers(caller) || detail.run.principal.userId === caller.principal.userId)) {
     throw new PlatformError('not_found', 'There is no such run.', { details: { run_id: runId } });
   }
   return detail;
+}
+
+/** To those who may see every run; to others one that is gone was never there. */
+async function refuseArchived(context: PlatformContext, caller: Caller, runId: string): Promise<void> {
+  const archiving = await findArchiving(context.pool, caller.principal.tenantId, runId);
+  if (archiving === null) return;
+  const at = archiving.at.toISOString();
+  const where = archiving.outcome === 'archived' ? 'Its rows are in the files of openeaap archive' : 'Its rows were deleted and not kept';
+  throw new PlatformError('gone', `This run was taken out of the database at ${at}. ${where}; its audit rows are still here: openeaap audit list --run ${runId}`, { details: { run_id: runId, archived_at: at } });
 }
 
 function toDetail(detail: StoredRunDetail): RunDetail {

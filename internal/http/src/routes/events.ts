@@ -22,7 +22,7 @@ const SSE_EXAMPLE = 'retry: 2000\n\nid: 1\nevent: run_started\ndata: {"run_id":"
 
 export const eventRoutes: Routes = ({ port, sse }) => (app, _options, done) => {
   app.get('/runs/:run_id/events', {
-    config: { scope: 'runs:read', errors: ['not_found'] },
+    config: { scope: 'runs:read', errors: ['not_found', 'gone'] },
     schema: {
       operationId: 'listEvents',
       tags: ['runs'],

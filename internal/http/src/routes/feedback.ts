@@ -22,7 +22,7 @@ const FeedbackReceipt = Type.Object({
 
 export const feedbackRoutes: Routes = ({ port }) => (app, _options, done) => {
   app.post('/runs/:run_id/feedback', {
-    config: { scope: 'feedback:write', errors: ['not_found', 'conflict'] },
+    config: { scope: 'feedback:write', errors: ['not_found', 'gone', 'conflict'] },
     schema: {
       operationId: 'giveFeedback',
       tags: ['feedback'],

@@ -10,7 +10,7 @@ const CancelBody = Strict({ reason: Type.Optional(Type.String({ maxLength: 1_024
 /** Cancel, and run again. */
 export const runControlRoutes: Routes = ({ port }) => (app, _options, done) => {
   app.post('/runs/:run_id/cancel', {
-    config: { scope: 'runs:write', errors: ['not_found', 'conflict'] },
+    config: { scope: 'runs:write', errors: ['not_found', 'gone', 'conflict'] },
     schema: {
       operationId: 'cancelRun',
       tags: ['runs'],
@@ -27,7 +27,7 @@ export const runControlRoutes: Routes = ({ port }) => (app, _options, done) => {
   });
 
   app.post('/runs/:run_id/retry', {
-    config: { scope: 'runs:write', errors: ['not_found', 'conflict', 'policy_denied', 'quota_exceeded'] },
+    config: { scope: 'runs:write', errors: ['not_found', 'gone', 'conflict', 'policy_denied', 'quota_exceeded'] },
     schema: {
       operationId: 'retryRun',
       tags: ['runs'],

@@ -34,19 +34,19 @@ export const runRoutes: Routes = ({ port }) => (app, _options, done) => {
   });
 
   app.get('/runs/:run_id', {
-    config: { scope: 'runs:read', errors: ['not_found'] },
+    config: { scope: 'runs:read', errors: ['not_found', 'gone'] },
     schema: { operationId: 'getRun', tags: ['runs'], summary: 'Get a run', params: RunParams, response: { 200: refTo(RunView) } },
     handler: async (request, reply) => reply.code(200).send(toRunView(await port.getRun(callerOf(request), request.params.run_id))),
   });
 
   app.get('/runs/:run_id/steps', {
-    config: { scope: 'runs:read', errors: ['not_found'] },
+    config: { scope: 'runs:read', errors: ['not_found', 'gone'] },
     schema: { operationId: 'listSteps', tags: ['runs'], summary: 'List the steps of a run', description: 'The journal of the run: thinks and acts in order of `no`.', params: RunParams, response: { 200: itemsOf(StepView) } },
     handler: async (request, reply) => reply.code(200).send(toItems(await port.listSteps(callerOf(request), request.params.run_id), toStepView)),
   });
 
   app.get('/runs/:run_id/lineage', {
-    config: { scope: 'runs:read', errors: ['not_found'] },
+    config: { scope: 'runs:read', errors: ['not_found', 'gone'] },
     schema: { operationId: 'listLineage', tags: ['runs'], summary: 'List the knowledge that a run used', params: RunParams, response: { 200: itemsOf(LineageItemView) } },
     handler: async (request, reply) => reply.code(200).send(toItems(await port.listLineage(callerOf(request), request.params.run_id), toLineageItem)),
   });
