@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { toPlatformError } from '@openeaap/kernel';
 import type { ServerConfig } from './config.ts';
 import { USAGE, parseConfig } from './config.ts';
+import { runBackup } from './run-backup.ts';
 import { runDoctor } from './run-doctor.ts';
 import type { JobResult, Served } from './serve.ts';
 import { runJob, serve } from './serve.ts';
@@ -19,6 +20,7 @@ async function main(): Promise<number> {
   const config = parseConfig(process.argv.slice(2), process.cwd());
   const log = createLog(config);
   if (config.command === 'doctor') return runDoctor(config, (text) => void process.stdout.write(`${text}\n`));
+  if (config.command === 'backup') return runBackup(config, VERSION, (text) => void process.stdout.write(`${text}\n`));
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stop.abort());
   // A terminal that was closed, or a pipe whose reader has gone, must not cut the stop short.

@@ -30,6 +30,7 @@ export type { Queryable, Statement } from './database.ts';
 export { toStoreError } from './database.ts';
 export * from './feedback/feedback.ts';
 export * from './feedback/preference-pairs.ts';
+export * from './embedded/back-up-cluster.ts';
 export * from './embedded/find-running-server.ts';
 export * from './embedded/open-embedded-server.ts';
 export * from './knowledge/index.ts';
