@@ -71,8 +71,9 @@ export async function toArchiveFile(chunks: AsyncIterable<Uint8Array>, file: str
     await flush(path.dirname(file));
     return { file, ...whole };
   } catch (thrown) {
-    await rm(partial, { force: true });
     const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+    // That one is not ours.
+    if (code !== 'EEXIST') await rm(partial, { force: true });
     if (/^(?:EACCES|EEXIST|ENOENT|EISDIR|ENOSPC|EDQUOT|EROFS|EIO)$/.test(code)) throw new CliError('usage', `--to: ${file} cannot be written (${code}). Nothing of this page was deleted.`, { cause: thrown });
     throw thrown;
   }

@@ -42,6 +42,21 @@ describe('parseConfig', () => {
     expect(() => parse([], { OPENEAAP_DRAIN_SECONDS: 'soon' })).toThrow(/OPENEAAP_DRAIN_SECONDS takes seconds/);
   });
 
+  test('a command is one that there is, and backup says where to', () => {
+    expect(parse([])).toMatchObject({ command: 'serve', backupTo: null });
+    expect(parse(['doctor', '--json'])).toMatchObject({ command: 'doctor', json: true });
+    expect(parse(['backup', '--to', 'copy'])).toMatchObject({ command: 'backup', backupTo: '/srv/copy' });
+    expect(() => parse(['restore'])).toThrow(/"restore" is not a command/);
+    expect(() => parse(['doctor', 'backup'])).toThrow(/is not a command/);
+    expect(() => parse(['backup'])).toThrow(/--to DIR/);
+    expect(() => parse(['--to', 'copy'])).toThrow(/belongs to the command backup/);
+  });
+
+  test('a delay of the stop is a number of milliseconds within its limit', () => {
+    expect(parse([], { OPENEAAP_DRAIN_DELAY_MS: '5000' }).drainDelayMs).toBe(5_000);
+    for (const text of ['-1', '5s', '60001']) expect(() => parse([], { OPENEAAP_DRAIN_DELAY_MS: text })).toThrow(/OPENEAAP_DRAIN_DELAY_MS takes milliseconds/);
+  });
+
   test('safety cannot be switched off', () => {
     expect(() => parse([], { ENABLE_AUDIT_LOG: 'false' })).toThrow(/cannot be switched off/);
     expect(() => parse([], { ENABLE_PII_MASKING: '0' })).toThrow(/cannot be switched off/);

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { PlatformError } from '@openeaap/kernel';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHttpApp } from './app.ts';
-import type { AuditEntry, CreateAgentRequest, CreateRunRequest, DecideRequest, FeedbackRequest, PageRequest, PlatformPort } from './port.ts';
+import type { ArchiveQuery, AuditEntry, CreateAgentRequest, CreateRunRequest, DecideRequest, FeedbackRequest, PageRequest, PlatformPort } from './port.ts';
 import { AGENT_ID, APPROVAL_ID, createFakePort, RUN_ID, toRun } from './testing/fake-port.ts';
 
 const apps: { close(): Promise<unknown> }[] = [];
@@ -397,6 +397,37 @@ describe('other operations', () => {
     const answer = await app.inject({ url: '/api/v1/audit/export?from=2026-01-01T00:00:00Z', headers: ROOT });
     expect(answer.headers['content-type']).toBe('application/x-ndjson');
     expect(answer.body.trimEnd().split('\n').map((line) => (JSON.parse(line) as { id: string }).id)).toEqual(['1', '2']);
+  });
+
+  it('reads old runs as lines, and refuses before it has begun', async () => {
+    const asked: ArchiveQuery[] = [];
+    const app = createApp({
+      readArchivableRuns: async function* (_caller, query) {
+        asked.push(query);
+        if (query.finishedBefore > new Date('2026-06-01')) throw new PlatformError('invalid_input', 'Too young.', { details: { field: 'finished_before' } });
+        yield '{"kind":"page_end","runs":0,"next":null}';
+      },
+    });
+    const read = (query: string) => app.inject({ url: `/api/v1/archive/runs?${query}`, headers: ROOT });
+    const answer = await read('finished_before=2026-01-01T00:00:00Z&limit=3&content=none');
+    expect([answer.statusCode, answer.headers['content-type'], answer.body]).toEqual([200, 'application/x-ndjson', '{"kind":"page_end","runs":0,"next":null}\n']);
+    expect(asked[0]).toEqual({ finishedBefore: new Date('2026-01-01T00:00:00Z'), after: null, limit: 3, content: 'none' });
+    expect((await read('finished_before=2026-11-01T00:00:00Z')).statusCode).toBe(400);
+    for (const wrong of ['', 'finished_before=yesterday', 'finished_before=2026-01-01T00:00:00Z&limit=501']) expect((await read(wrong)).statusCode).toBe(400);
+    expect((await app.inject({ url: '/api/v1/archive/runs?finished_before=2026-01-01T00:00:00Z', headers: ALICE })).json()).toMatchObject({ scope: 'runs:archive' });
+  });
+
+  it('gives the diagnosis whatever it finds, to keys with its scope', async () => {
+    const checks = [{ name: 'nodes', status: 'problem', summary: 'none is alive', cure: 'Start a node.' }] as const;
+    const app = createApp({ diagnose: async () => ({ ok: false, checks }) });
+    const answer = await app.inject({ url: '/api/v1/diagnostics', headers: ROOT });
+    expect([answer.statusCode, answer.json()]).toEqual([200, { ok: false, checks }]);
+    expect((await app.inject({ url: '/api/v1/diagnostics', headers: ALICE })).json()).toMatchObject({ scope: 'system:read' });
+  });
+
+  it('says that a process cannot go on', async () => {
+    const app = createApp({ checkLive: async () => Promise.reject(new PlatformError('unavailable', 'The embedded database is gone.')) });
+    expect((await app.inject('/healthz')).statusCode).toBe(503);
   });
 
   it('serves probes, metrics and its own description without a key', async () => {
