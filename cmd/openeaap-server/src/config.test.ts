@@ -46,6 +46,7 @@ describe('parseConfig', () => {
     expect(parse([])).toMatchObject({ command: 'serve', backupTo: null });
     expect(parse(['doctor', '--json'])).toMatchObject({ command: 'doctor', json: true });
     expect(parse(['backup', '--to', 'copy'])).toMatchObject({ command: 'backup', backupTo: '/srv/copy' });
+    expect(() => parse(['serve'])).toThrow(/without one it serves/);
     expect(() => parse(['restore'])).toThrow(/"restore" is not a command/);
     expect(() => parse(['doctor', 'backup'])).toThrow(/is not a command/);
     expect(() => parse(['backup'])).toThrow(/--to DIR/);

@@ -2,9 +2,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { PlatformError } from '@openeaap/kernel';
 
-/** `serve` when none is named. The others look at an installation, or save one, and end. */
-const COMMANDS = ['serve', 'doctor', 'backup'] as const;
-export type Command = (typeof COMMANDS)[number];
+/** They look at an installation, or save one, and end; without one of them the program serves. */
+const COMMANDS = ['doctor', 'backup'] as const;
+export type Command = 'serve' | (typeof COMMANDS)[number];
 
 /** Everything that the program can be told, parsed once. */
 export interface ServerConfig {
@@ -136,10 +136,10 @@ function parseFlags(argv: readonly string[]): Pick<ReturnType<typeof parseArgs<{
 }
 
 function parseCommand(positionals: readonly string[], to: string | undefined, cwd: string): Pick<ServerConfig, 'command' | 'backupTo'> {
-  const [named = 'serve', ...more] = positionals;
-  const command = COMMANDS.find((each) => each === named);
+  const [named, ...more] = positionals;
+  const command: Command | undefined = named === undefined ? 'serve' : COMMANDS.find((each) => each === named);
   if (command === undefined || more.length > 0) {
-    throw new PlatformError('invalid_input', `"${positionals.join(' ')}" is not a command. The commands are ${COMMANDS.join(', ')}; without one it serves.\n\n${USAGE}`, { details: { field: 'command' } });
+    throw new PlatformError('invalid_input', `"${positionals.join(' ')}" is not a command. The commands are ${COMMANDS.join(' and ')}; without one it serves.\n\n${USAGE}`, { details: { field: 'command' } });
   }
   if ((command === 'backup') !== (to !== undefined)) {
     throw new PlatformError('invalid_input', command === 'backup' ? 'backup needs --to DIR: a folder that is not there yet.' : '--to belongs to the command backup.', { details: { field: '--to' } });
