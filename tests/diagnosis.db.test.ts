@@ -97,6 +97,8 @@ describe('a diagnosis', () => {
     await noteClock(world.pool, one.id, -400);
     await noteClock(world.pool, two.id, 400);
     expect((await look()).of('clock')).toMatchObject({ status: 'warning', summary: expect.stringContaining('2 nodes within 800 ms of each other') });
+    await two.die();
+    expect((await look()).of('clock'), 'a dead clock is nobody’s').toMatchObject({ status: 'ok' });
   });
 
   test('tells audit rows that nobody signs, and a partition that is missing', async () => {

@@ -60,7 +60,7 @@ export function judgeMigrations({ applied, pending, newer, refusal }: MigrationS
 }
 
 export function judgeClocks(ownAheadMs: number, uncertaintyMs: number, nodes: readonly NodeFacts[]): Check {
-  const others = nodes.flatMap(({ clockAheadMs }) => (clockAheadMs === null ? [] : [clockAheadMs]));
+  const others = nodes.filter(isAlive).flatMap(({ clockAheadMs }) => (clockAheadMs === null ? [] : [clockAheadMs]));
   const spread = others.length < 2 ? 0 : Math.max(...others) - Math.min(...others);
   const worst = Math.max(Math.abs(ownAheadMs) - uncertaintyMs, spread);
   const own = `this node is ${toDuration(Math.abs(ownAheadMs))} ${ownAheadMs < 0 ? 'behind' : 'ahead of'} the database`;
@@ -71,7 +71,7 @@ export function judgeClocks(ownAheadMs: number, uncertaintyMs: number, nodes: re
 }
 
 export function judgeNodes(nodes: readonly NodeFacts[]): Check {
-  const live = nodes.filter((node) => !node.hasStopped && node.silentMs < DIAGNOSIS.deadOwnerMs.warning);
+  const live = nodes.filter(isAlive);
   const dead = nodes.filter((node) => node.runs > 0 && !live.includes(node));
   const versions = [...new Set(live.map(({ version }) => version))];
   const each = live.slice(0, 5).map(({ host, pid, runs }) => `${host}/${pid} ${toCount(runs, 'run')}`);
@@ -85,6 +85,8 @@ export function judgeNodes(nodes: readonly NodeFacts[]): Check {
   const cure = 'Living nodes should take them within 10 s: they are full, or cannot claim. Look at their logs, or start another node.';
   return longest >= DIAGNOSIS.deadOwnerMs.problem ? problem('nodes', text, cure) : warning('nodes', text, cure);
 }
+
+const isAlive = ({ hasStopped, silentMs }: NodeFacts): boolean => !hasStopped && silentMs < DIAGNOSIS.deadOwnerMs.warning;
 
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, number) => sum + number, 0);
 
