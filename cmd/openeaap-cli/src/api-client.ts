@@ -13,7 +13,7 @@ export const REQUEST_LIMITS = {
 } as const;
 
 export interface ApiRequest {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Made by `route`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;

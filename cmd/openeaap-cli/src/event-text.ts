@@ -5,6 +5,7 @@ import { fieldOf, listOf, textOf } from './view.ts';
 export function toEventText(type: string, data: JsonValue): string {
   switch (type) {
     case 'run_created':
+      return join([textOf(data, 'run_id'), textOf(data, 'status'), textOf(data, 'start_at') === '-' ? '-' : `starts at ${textOf(data, 'start_at')}`]);
     case 'run_started':
       return join([textOf(data, 'run_id'), textOf(data, 'status')]);
     case 'step_thought':

@@ -13,6 +13,7 @@ import { addFeedbackCommands } from './commands/feedback.ts';
 import { addKnowledgeCommands } from './commands/knowledge.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addRunCommands } from './commands/run.ts';
+import { addScheduleCommands } from './commands/schedule.ts';
 import { addToolCommands } from './commands/tool.ts';
 import { addTriggerCommands } from './commands/trigger.ts';
 import { addUsageCommands } from './commands/usage.ts';
@@ -28,6 +29,7 @@ const HELP = `
 Examples:
   openeaap dev                                         start the platform on this machine
   openeaap run create security-triage --input @alert.json --watch
+  openeaap schedule create nightly --cron "30 2 * * *" --time-zone Asia/Shanghai --agent security-triage --input @task.txt
   openeaap approval list
   openeaap approval approve ID --comment "known bad"
   openeaap agent apply -f agent.yaml --publish
@@ -84,7 +86,7 @@ function createProgram(io: CliIo, result: { exitCode: ExitCode }, complaint: { t
     result.exitCode = await untyped(createSession(io, command.optsWithGlobals()), command.opts(), ...received.slice(0, -2));
   };
   const groups = [addRunCommands, addApprovalCommands, addAgentCommands, addPolicyCommands, addAuditCommands, addToolCommands];
-  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addTriggerCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
+  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addTriggerCommands, addScheduleCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
   for (const add of [...groups, ...others]) add(program, bind);
   return program;
 }

@@ -23,6 +23,8 @@ export function createMetrics(sources: { readonly runsInHand: () => number; read
   const runSeconds = new Histogram({ name: 'openeaap_run_duration_seconds', help: 'From acceptance to the end, waits included.', labelNames: ['status'], buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200], registers });
   const thinkSeconds = new Histogram({ name: 'openeaap_think_duration_seconds', help: 'One think.', labelNames: ['outcome'], buckets: [0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30], registers });
   const toolSeconds = new Histogram({ name: 'openeaap_tool_duration_seconds', help: 'One tool call.', labelNames: ['tool', 'outcome'], buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30], registers });
+  const fires = new Counter({ name: 'openeaap_schedule_fires_total', help: 'Fires of schedules, by what came of them: started, skipped, failed, missed.', labelNames: ['outcome'], registers });
+  const alarms = new Counter({ name: 'openeaap_schedule_alarms_total', help: 'Fires of schedules that had failed several times in a row.', registers });
   const modelSeconds = new Histogram({
     name: 'gen_ai_client_operation_duration_seconds',
     help: 'One model call, as the gateway saw it.',
@@ -52,6 +54,10 @@ export function createMetrics(sources: { readonly runsInHand: () => number; read
           return;
         case 'tool':
           toolSeconds.observe({ tool: seen.tool, outcome: seen.outcome }, seen.seconds);
+          return;
+        case 'schedule_fire':
+          fires.inc({ outcome: seen.outcome });
+          if (seen.alarming) alarms.inc();
       }
     },
     observeModel: (event) => {

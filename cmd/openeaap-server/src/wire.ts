@@ -13,7 +13,7 @@ import { createGateway, describeInactiveSettings, parseGatewayConfig, withOpenAi
 import type { Gateway } from '@openeaap/msig';
 import { createNativeRuntime } from '@openeaap/native-runtime';
 import type { DriveDeps, OrchestratorNode, RunStore } from '@openeaap/orchestrator';
-import { startNode } from '@openeaap/orchestrator';
+import { acceptRun, startNode, startScheduler } from '@openeaap/orchestrator';
 import type { Plugin, Registry } from '@openeaap/registry';
 import { createRegistry } from '@openeaap/registry';
 import { createSecurityTools } from '@openeaap/security-tools';
@@ -53,10 +53,12 @@ import type { Database } from './open-database.ts';
 import { PROBE_TIMEOUT_MS } from './open-database.ts';
 import { createPolicyKeeper } from './policy-keeper.ts';
 import type { PolicyKeeper } from './policy-keeper.ts';
+import { announceDue } from './platform/context.ts';
 import type { PlatformContext } from './platform/context.ts';
 import { createReadiness } from './readiness.ts';
 import { readYaml } from './read-yaml.ts';
 import { createRunStore } from './run-store.ts';
+import { createScheduleStore } from './schedule-store.ts';
 import { ensureAuditKey, ensureMaskingKey, keepHead, readHeads } from './state-folder.ts';
 import type { Tracing } from './telemetry.ts';
 import { parseTriggers } from './triggers.ts';
@@ -164,6 +166,16 @@ export async function wire(options: WireOptions): Promise<Wired> {
   };
   const deps = createDriveDeps({ store, policy, registry, gateway, sessions, hub, metrics, tracing, log });
   node = await startNode(deps, { nodeId, host: hostname(), pid: process.pid, version: options.version, roles: [...config.roles], drives: config.roles.has('orchestrator') });
+  const driving = node;
+  const scheduler = startScheduler({
+    store: createScheduleStore(pool, lane),
+    acceptRun: (request) => acceptRun(request, deps),
+    wakeNode: () => announceDue({ node: driving, post: board.post }),
+    observe: deps.observe,
+    clock,
+    ids,
+    log: deps.log,
+  });
   const collector = startFeedbackCollector({
     store: { listWaiting: (limit) => listWaitingFeedback(pool, limit), collect: (pair) => collectPair(pool, pair) },
     ids,
@@ -174,7 +186,6 @@ export async function wire(options: WireOptions): Promise<Wired> {
     await sealDeadChains(database, DEAD_WRITER_MS, auditKey, keepSigned);
     await noteClock(pool, nodeId, (await measureClock(pool, clock)).aheadMs);
   });
-  const driving = node;
   const context: PlatformContext = {
     pool,
     dataDir: config.dataDir,
@@ -183,6 +194,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     deps,
     node,
     post: board.post,
+    scheduler,
     policy,
     registry,
     gateway,
@@ -207,6 +219,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     gateway,
     close: async (drainMs) => {
       housekeeping.stop();
+      await scheduler.stop();
       await driving.stop(drainMs);
       await board.close();
       hub.close();

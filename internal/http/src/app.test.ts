@@ -91,6 +91,7 @@ describe('POST /agents/{agent_id}/runs', () => {
       trace_id: answer.headers['x-trace-id'],
       agent_id: AGENT_ID,
       agent_version: '1.0.0',
+      start_at: null,
       created_at: '2026-11-22T08:00:00.123Z',
       replayed: false,
     });
@@ -113,6 +114,14 @@ describe('POST /agents/{agent_id}/runs', () => {
     const answer = await app.inject({ method: 'POST', url: createRunUrl, headers, payload: { input: 'x', idempotency_key: 'k2' } });
     expect(answer.json()).toMatchObject({ status: 400, code: 'invalid_input', field: 'idempotency_key' });
     expect((await app.inject({ method: 'POST', url: createRunUrl, headers: { ...ROOT, 'idempotency-key': 'k'.repeat(256) }, payload: { input: 'x' } })).statusCode).toBe(400);
+  });
+
+  it('passes on when the run begins: a time, a delay, or at once', async () => {
+    const { app, asked } = createRunApp();
+    for (const start of [{ start_at: '2026-12-01T09:00:00+08:00' }, { delay_s: 90 }, { delay_s: 0 }, {}]) {
+      expect((await app.inject({ method: 'POST', url: createRunUrl, headers: ROOT, payload: { input: 'x', ...start } })).statusCode).toBe(202);
+    }
+    expect(asked.map((request) => request.start)).toEqual([{ kind: 'at', at: new Date('2026-12-01T01:00:00Z') }, { kind: 'after', delayMs: 90_000 }, null, null]);
   });
 
   it('runs for another user only for a key that may act for others', async () => {
@@ -147,6 +156,11 @@ describe('POST /agents/{agent_id}/runs', () => {
     [{ input: 'x', stream: 'true' }, 'stream', /must be true or false, not "true"/],
     [{ input: 'x', user_id: '' }, 'user_id', /`user_id` must not have fewer than 1/],
     [{ input: 'x', idempotency_key: 'k'.repeat(256) }, 'idempotency_key', /255/],
+    [{ input: 'x', start_at: 'tomorrow' }, 'start_at', /must be a time by RFC 3339/],
+    [{ input: 'x', delay_s: -1 }, 'delay_s', /0/],
+    [{ input: 'x', delay_s: 1.5 }, 'delay_s', /whole number/],
+    [{ input: 'x', delay_s: 2_592_001 }, 'delay_s', /2592000/],
+    [{ input: 'x', delay_s: 5, start_at: '2026-12-01T00:00:00Z' }, 'delay_s', /both say when/],
     [['x'], '', /The body must be an object, not an array/],
   ])('refuses %j and names the field, the fault and the cure', async (payload, field, detail) => {
     const { app, asked } = createRunApp();

@@ -21,6 +21,8 @@ import { knowledgeRoutes } from './routes/knowledge.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { runControlRoutes } from './routes/run-control.ts';
 import { runRoutes } from './routes/runs.ts';
+import { scheduleControlRoutes } from './routes/schedule-control.ts';
+import { scheduleRoutes } from './routes/schedules.ts';
 import { systemRoutes } from './routes/system.ts';
 import { triggerRoutes } from './routes/triggers.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -50,7 +52,7 @@ export interface HttpAppOptions {
 }
 
 const BASE = '/api/v1';
-const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, policyRoutes, auditRoutes, triggerRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes, archiveRoutes];
+const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, policyRoutes, auditRoutes, triggerRoutes, scheduleRoutes, scheduleControlRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes, archiveRoutes];
 
 /** Time in which a client must have sent its whole request: a slow sender must not hold a socket. */
 const RECEIVE_TIMEOUT_MS = 30_000;

@@ -25,6 +25,10 @@ export const AgentRefParams = Strict({
   }),
 });
 
+export const ScheduleParams = Strict({
+  schedule_id: Type.String({ minLength: 1, maxLength: LIMITS.scheduleNameChars, description: 'Id or name of the schedule.' }),
+});
+
 export const RunParams = Strict({ run_id: Uuid('Id of the run.') });
 
 export const PAGE = {

@@ -15,6 +15,8 @@ export const SCOPES = [
   'audit:read',
   'feedback:write',
   'triggers:write',
+  'schedules:read',
+  'schedules:write',
   'knowledge:read',
   'usage:read',
   'system:read',

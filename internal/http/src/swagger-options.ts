@@ -43,6 +43,7 @@ const TAGS = [
   ['agents', 'Agents and their versions.'],
   ['feedback', 'What was good and bad, and the training data that it becomes.'],
   ['triggers', 'Outside events that become runs.'],
+  ['schedules', 'Runs that start by the clock.'],
   ['policies', 'What is allowed.'],
   ['audit', 'What happened, provably.'],
   ['knowledge', 'What agents look things up in.'],

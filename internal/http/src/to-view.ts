@@ -15,6 +15,7 @@ import type {
   PolicyInfo,
   PreferencePair,
   RunDetail,
+  ScheduleDetail,
   ToolItem,
   UsageRow,
 } from './port.ts';
@@ -37,6 +38,7 @@ export function toRunCreated(run: Run, replayed: boolean): View<'RunCreatedView'
     trace_id: run.traceId,
     agent_id: run.agentId,
     agent_version: run.agentVersion,
+    start_at: toTime(run.startAt),
     created_at: run.createdAt.toISOString(),
     replayed,
   };
@@ -63,6 +65,7 @@ export function toRunView({ run, lineage, pendingApprovals }: RunDetail): View<'
     usage: toUsage(run.usage),
     lineage: lineage.map(toLineage),
     pending_approvals: [...pendingApprovals],
+    start_at: toTime(run.startAt),
     cancel_requested_at: toTime(run.cancelRequestedAt),
     created_at: run.createdAt.toISOString(),
     started_at: toTime(run.startedAt),
@@ -73,6 +76,33 @@ export function toRunView({ run, lineage, pendingApprovals }: RunDetail): View<'
 function toRunError(error: NonNullable<Run['error']>): NonNullable<View<'RunView'>['error']> {
   const { code, message, fallbackText } = error;
   return fallbackText === undefined ? { code, message } : { code, message, fallback_text: fallbackText };
+}
+
+export function toScheduleView({ schedule, nextFires, lastRunStatus, lastError, failuresInARow }: ScheduleDetail): View<'ScheduleView'> {
+  return {
+    schedule_id: schedule.id,
+    name: schedule.name,
+    cron: schedule.cron,
+    time_zone: schedule.timeZone,
+    agent: schedule.agentVersion === null ? schedule.agentName : `${schedule.agentName}@${schedule.agentVersion}`,
+    input: schedule.input,
+    user_id: schedule.userId,
+    priority: schedule.priority,
+    overlap: schedule.overlap,
+    catch_up: schedule.catchUp,
+    paused: schedule.paused,
+    next_at: toTime(schedule.nextAt),
+    next_fires: [...nextFires],
+    last_at: toTime(schedule.lastAt),
+    last_outcome: schedule.lastOutcome,
+    last_run_id: schedule.lastRunId,
+    last_run_status: lastRunStatus,
+    last_error: lastError === null ? null : { code: lastError.code, message: lastError.message },
+    failures_in_a_row: failuresInARow,
+    created_by: schedule.createdBy,
+    created_at: schedule.createdAt.toISOString(),
+    updated_at: schedule.updatedAt.toISOString(),
+  };
 }
 
 export function toStepView(step: Step): View<'ThinkStepView'> | View<'ActStepView'> {

@@ -1,7 +1,7 @@
 import type { Static, TSchema } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
 import type { JsonValue } from '@openeaap/kernel';
-import { ERROR_CODES, PRIORITIES, RUN_EVENT_TYPES, RUN_STATUSES } from '@openeaap/kernel';
+import { CATCH_UPS, ERROR_CODES, OVERLAPS, PRIORITIES, RUN_EVENT_TYPES, RUN_STATUSES } from '@openeaap/kernel';
 
 /**
  * What the API answers, in snake_case: one schema is the type of the mapper in `to-view.ts` and the
@@ -11,6 +11,7 @@ const Json = (description: string) => Type.Unsafe<JsonValue>({ description });
 const Nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
 const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds.' });
 const Uuid = Type.String({ format: 'uuid' });
+const StartAt = Type.Union([Time, Type.Null()], { description: 'It begins no earlier; null: it was due at once.' });
 const Text = Type.String();
 const Count = Type.Integer({ minimum: 0 });
 
@@ -84,6 +85,7 @@ export const RunCreatedView = component(
     trace_id: Text,
     agent_id: Uuid,
     agent_version: Text,
+    start_at: StartAt,
     created_at: Time,
     replayed: Type.Boolean({ description: 'The idempotency key was seen before with the same request; this is that run.' }),
   }),
@@ -111,10 +113,39 @@ export const RunView = component(
     usage: refTo(UsageView),
     lineage: Type.Array(refTo(LineageView)),
     pending_approvals: Type.Array(Uuid),
+    start_at: StartAt,
     cancel_requested_at: Nullable(Time),
     created_at: Time,
     started_at: Nullable(Time),
     finished_at: Nullable(Time),
+  }),
+);
+
+export const ScheduleView = component(
+  'Schedule',
+  Type.Object({
+    schedule_id: Uuid,
+    name: Text,
+    cron: Text,
+    time_zone: Type.String({ description: 'IANA name.' }),
+    agent: Type.String({ description: 'A name: the version that is current at each fire; or name@version.' }),
+    input: Json('Of each run; masked.'),
+    user_id: Type.String({ description: 'The runs are this user’s, with the rights of the time of the fire.' }),
+    priority: Type.Enum([...PRIORITIES]),
+    overlap: Type.Enum([...OVERLAPS]),
+    catch_up: Type.Enum([...CATCH_UPS]),
+    paused: Type.Boolean(),
+    next_at: Nullable(Time),
+    next_fires: Type.Array(Type.String({ format: 'date-time' }), { description: 'The next fires with the offset of the time zone: five, in a list one, none while it is paused.' }),
+    last_at: Nullable(Time),
+    last_outcome: Nullable(Type.Enum(['started', 'skipped', 'failed', 'missed'])),
+    last_run_id: Nullable(Uuid),
+    last_run_status: Nullable(Type.Enum([...RUN_STATUSES])),
+    last_error: Type.Union([Type.Object({ code: Text, message: Text }), Type.Null()], { description: 'Why the newest fire started nothing, or why its run failed.' }),
+    failures_in_a_row: Count,
+    created_by: Text,
+    created_at: Time,
+    updated_at: Time,
   }),
 );
 
@@ -365,6 +396,6 @@ export const PreferencePairView = component(
 
 /** Every component, for OpenAPI. */
 export const COMPONENTS = [
-  Problem, UsageView, LineageView, LineageItemView, RunCreatedView, RunView, DecisionView, ThinkStepView, ActStepView, StepView, EventView,
+  Problem, UsageView, LineageView, LineageItemView, RunCreatedView, RunView, ScheduleView, DecisionView, ThinkStepView, ActStepView, StepView, EventView,
   VoteView, ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ChunkView, DocumentView, PreferencePairView, DiagnosisView,
 ] as const;

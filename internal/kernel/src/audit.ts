@@ -12,6 +12,8 @@ export type AuditAction =
   | 'agent_change'
   | 'policy_change'
   | 'trigger'
+  | 'schedule_change'
+  | 'schedule_fire'
   | 'feedback'
   | 'run_archive';
 

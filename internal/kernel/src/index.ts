@@ -13,6 +13,7 @@ export * from './notice.ts';
 export * from './principal.ts';
 export * from './priority.ts';
 export * from './run.ts';
+export * from './schedule.ts';
 export * from './signal.ts';
 export * from './step.ts';
 export * from './tool.ts';

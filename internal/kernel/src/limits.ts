@@ -34,6 +34,19 @@ export const LIMITS = {
   approvalRounds: 20,
   /** How often one vote is counted anew because somebody else voted at the same moment. */
   approvalVoteAttempts: 64,
+  /** How far ahead a run may be told to start. */
+  startDelayMs: 2_592_000_000,
+  /** A `start_at` that is in the past by no more than this is a slow request, not a mistake. */
+  startAtGraceMs: 60_000,
+  schedulesPerTenant: 1_000,
+  scheduleNameChars: 100,
+  cronChars: 255,
+  /** Most missed fires that are caught up with; of more, the newest count. */
+  scheduleCatchUpRuns: 100,
+  /** A fire that is later than this was missed: no node was there. */
+  scheduleLateMs: 60_000,
+  /** From so many failures in a row on, each one is an alarm in the log, the metrics and the audit. */
+  scheduleAlarmFailures: 3,
   idempotencyKeyChars: 255,
   feedbackChars: 16_384,
   pageSize: 50,

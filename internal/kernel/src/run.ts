@@ -47,6 +47,8 @@ export interface Run {
   /** Number of its newest event. */
   readonly lastSeq: number;
   readonly usage: TokenUsage;
+  /** It begins no earlier; null: it was due at once. */
+  readonly startAt: Date | null;
   readonly cancelRequestedAt: Date | null;
   readonly createdAt: Date;
   readonly startedAt: Date | null;

@@ -116,6 +116,8 @@ export interface NewRun {
   readonly priority: Priority;
   readonly input: JsonValue;
   readonly source: string;
+  /** null: due at once. */
+  readonly startAt: Date | null;
   readonly events: readonly NewRunEvent[];
 }
 

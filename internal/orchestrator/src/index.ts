@@ -5,3 +5,4 @@ export type { DriveDeps } from './deps.ts';
 export { driveRun } from './drive-run.ts';
 export * from './node.ts';
 export * from './port.ts';
+export * from './schedules/index.ts';

@@ -9,6 +9,7 @@ import type {
   Decision,
   DecisionRequest,
   ErrorCode,
+  FireOutcome,
   JsonValue,
   NewRun,
   NewRunEvent,
@@ -134,7 +135,9 @@ export type Observation =
   | { readonly kind: 'tokens'; readonly agentId: string; readonly model: string; readonly tokens: number }
   | { readonly kind: 'blocked'; readonly rule: string; readonly userGroup: string }
   | { readonly kind: 'think'; readonly seconds: number; readonly outcome: 'ok' | ErrorCode }
-  | { readonly kind: 'tool'; readonly tool: string; readonly seconds: number; readonly outcome: 'ok' | ErrorCode };
+  | { readonly kind: 'tool'; readonly tool: string; readonly seconds: number; readonly outcome: 'ok' | ErrorCode }
+  /** `alarming`: the schedule has failed several times in a row. */
+  | { readonly kind: 'schedule_fire'; readonly outcome: FireOutcome; readonly alarming: boolean };
 
 export interface Log {
   readonly info: (fields: object, message: string) => void;

@@ -67,6 +67,7 @@ export * from './runs/read-positions.ts';
 export * from './runs/read-signals.ts';
 export * from './runs/read-steps.ts';
 export * from './runs/request-cancel.ts';
+export * from './schedules/index.ts';
 export * from './usage/forget-counters.ts';
 export * from './usage/reserve-quota.ts';
 export * from './usage/sum-usage.ts';

@@ -56,6 +56,7 @@ export interface RunRow {
   readonly lease_epoch: string;
   readonly commit_no: string;
   readonly signal_no: string;
+  readonly start_at: Date | null;
   readonly cancel_requested_at: Date | null;
   readonly created_at: Date;
   readonly started_at: Date | null;
@@ -87,6 +88,7 @@ export function toRun(row: RunRow): Run {
       completionTokens: Number(row.completion_tokens),
       costUsdMicros: Number(row.cost_usd_micros),
     },
+    startAt: row.start_at,
     cancelRequestedAt: row.cancel_requested_at,
     createdAt: row.created_at,
     startedAt: row.started_at,

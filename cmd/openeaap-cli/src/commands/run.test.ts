@@ -37,6 +37,18 @@ test('run create sends the input with a key and prints the id alone on stdout', 
   expect(JSON.parse(request?.body ?? '')).toEqual({ input: { ip: '1.2.3.4' }, idempotency_key: FIXED_ID, user_id: 'alice' });
 });
 
+test.each([
+  [['--delay', '90'], { delay_s: 90 }],
+  [['--delay', '15m'], { delay_s: 900 }],
+  [['--delay', '3d'], { delay_s: 259_200 }],
+  [['--at', '2026-12-01T09:00:00+08:00'], { start_at: '2026-12-01T09:00:00+08:00' }],
+])('run create %j begins the run later and says when', async (argv, sent) => {
+  const to = await serve((_, response) => sendJson(response, 202, { ...CREATED, start_at: '2026-12-01T01:00:00.000Z' }));
+  const outcome = await runInProcess(['run', 'create', 'a', '--input', 'x', ...argv, ...to]);
+  expect(outcome).toMatchObject({ exitCode: 0, stdout: `${RUN}\n`, stderr: expect.stringContaining('starts at 2026-12-01T01:00:00.000Z') });
+  expect(JSON.parse(server?.received[0]?.body ?? '')).toEqual({ input: 'x', idempotency_key: FIXED_ID, ...sent });
+});
+
 test('run create takes text, a file or stdin as input', async () => {
   const to = await serve((_, response) => sendJson(response, 202, CREATED));
   const cwd = await mkdtemp(path.join(tmpdir(), 'cli-run-'));
@@ -51,6 +63,9 @@ test.each([
   [['run', 'create', 'a', '--input', '{"broken"'], 'not valid JSON'],
   [['run', 'create', 'a', '--input', '@/no/such/file'], 'ENOENT'],
   [['run', 'create', 'a'], '--input'],
+  [['run', 'create', 'a', '--input', 'x', '--delay', 'soon'], '--delay must be like'],
+  [['run', 'create', 'a', '--input', 'x', '--delay', '31d'], '30 days'],
+  [['run', 'create', 'a', '--input', 'x', '--delay', '1h', '--at', '2026-12-01T09:00:00Z'], 'both say when'],
   [['run', 'create', '..', '--input', 'x'], 'not an id'],
   [['run', 'get', 'nonsense'], 'not the id of a run'],
   [['run', 'get', ''], 'not the id of a run'],

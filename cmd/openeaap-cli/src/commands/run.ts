@@ -17,6 +17,7 @@ import { followRun } from './follow-run.ts';
 
 /** Most rows that `--limit` may ask a list for. */
 export const LIST_CEILING = 10_000;
+const MAX_DELAY_DAYS = LIMITS.startDelayMs / 86_400_000;
 
 export function addRunCommands(program: Command, bind: Bind): void {
   const run = program.command('run').description('start, watch and stop runs');
@@ -27,6 +28,8 @@ export function addRunCommands(program: Command, bind: Bind): void {
     .option('--user <id>', 'on whose behalf (needs the scope act_for_others)')
     .option('--priority <level>', 'low, normal, high or urgent: which of the runs that wait goes first')
     .option('--idempotency-key <key>', 'the same key and the same input are the same run')
+    .option('--delay <duration>', `begin so much later: seconds, or like 90s, 15m, 2h, 3d; at most ${MAX_DELAY_DAYS} days`)
+    .option('--at <time>', 'begin at this time: RFC 3339, e.g. 2026-12-01T09:00:00+08:00')
     .option('--watch', 'follow the run to its end')
     .option('--deltas', 'with --watch: also the text as the model writes it')
     .action(bind(createRun));
@@ -54,16 +57,22 @@ export function addRunCommands(program: Command, bind: Bind): void {
   run.command('steps <run>').description('what a run thought and did, and who decided it').action(bind(listSteps));
 }
 
-interface FollowOptions {
+interface StartOptions {
+  readonly delay?: string;
+  readonly at?: string;
+}
+
+export interface FollowOptions {
   readonly watch?: boolean;
   readonly deltas?: boolean;
 }
 
-const createRun: Handler<FollowOptions & { readonly input: string; readonly user?: string; readonly priority?: string; readonly idempotencyKey?: string }, [string]> = async (session, options, agent) => {
+const createRun: Handler<FollowOptions & StartOptions & { readonly input: string; readonly user?: string; readonly priority?: string; readonly idempotencyKey?: string }, [string]> = async (session, options, agent) => {
+  const start = toStart(options);
   const input = await readRunInput(options.input, session.io);
   const key = options.idempotencyKey ?? session.io.newId();
   const api = await session.connect();
-  const body = { input, idempotency_key: key, ...(options.user === undefined ? {} : { user_id: options.user }), ...(options.priority === undefined ? {} : { priority: options.priority }) };
+  const body = { input, idempotency_key: key, ...start, ...(options.user === undefined ? {} : { user_id: options.user }), ...(options.priority === undefined ? {} : { priority: options.priority }) };
   try {
     const reply = await api.request({ method: 'POST', path: route('agents', agent, 'runs'), body });
     return await accepted(session, api, reply.body, options);
@@ -74,6 +83,19 @@ const createRun: Handler<FollowOptions & { readonly input: string; readonly user
     throw new CliError('unreachable', error.message, { cure: `${error.cure ?? ''} To try again without starting a second run, add --idempotency-key ${key}`.trim(), cause: thrown });
   }
 };
+
+const UNIT_S: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400 };
+
+function toStart({ delay, at }: StartOptions): { readonly delay_s?: number; readonly start_at?: string } {
+  if (delay !== undefined && at !== undefined) throw usageError('--delay and --at both say when to begin.', 'Give one of the two.');
+  if (at !== undefined) return { start_at: at };
+  if (delay === undefined) return {};
+  const [, digits, unit] = /^(\d{1,9})([smhd]?)$/.exec(delay) ?? [];
+  if (digits === undefined) throw usageError(`--delay must be like 90, 90s, 15m, 2h or 3d, not "${delay}".`);
+  const seconds = Number(digits) * (UNIT_S[unit ?? ''] ?? 1);
+  if (seconds * 1_000 > LIMITS.startDelayMs) throw usageError(`--delay can be ${MAX_DELAY_DAYS} days at most.`, 'For later or repeated runs make a schedule: openeaap schedule create.');
+  return { delay_s: seconds };
+}
 
 const getRun: Handler<object, [string]> = async (session, _options, run) => {
   const api = await session.connect();
@@ -143,9 +165,9 @@ const listSteps: Handler<object, [string]> = async (session, _options, run) => {
 };
 
 /** Says that a run was accepted and, if wished, follows it. */
-async function accepted(session: Session, api: ApiClient, created: JsonValue, options: FollowOptions): Promise<ExitCode> {
+export async function accepted(session: Session, api: ApiClient, created: JsonValue, options: FollowOptions): Promise<ExitCode> {
   const id = textOf(created, 'run_id');
-  const said = `Run ${id} of ${agentText(created)} is ${textOf(created, 'status')}${fieldOf(created, 'replayed') === true ? ' (it had been started before with this idempotency key)' : ''}.`;
+  const said = `Run ${id} of ${agentText(created)} is ${textOf(created, 'status')}${textOf(created, 'start_at') === '-' ? '' : ` and starts at ${textOf(created, 'start_at')}`}${fieldOf(created, 'replayed') === true ? ' (it had been started before with this idempotency key)' : ''}.`;
   if (options.watch === true) {
     session.out.note(said);
     return followRun(session, api, { runId: id, after: 0, deltas: options.deltas === true });
@@ -173,6 +195,7 @@ function runFields(view: JsonValue): string {
     ['policy', textOf(view, 'policy_version')],
     ['trace', textOf(view, 'trace_id')],
     ['created', textOf(view, 'created_at')],
+    ...(textOf(view, 'start_at') === '-' ? [] : [['starts', `${textOf(view, 'start_at')}, no earlier`] as const]),
     ['started', textOf(view, 'started_at')],
     ['finished', textOf(view, 'finished_at')],
     ['steps', textOf(view, 'step_count')],
@@ -186,6 +209,7 @@ function runFields(view: JsonValue): string {
 
 function statusText(view: JsonValue): string {
   const reason = textOf(view, 'pause_reason');
+  if (fieldOf(view, 'status') === 'pending' && textOf(view, 'start_at') !== '-') return `pending (until ${textOf(view, 'start_at')})`;
   return fieldOf(view, 'status') === 'paused' && reason !== '-' ? `paused (${reason})` : textOf(view, 'status');
 }
 

@@ -5,7 +5,7 @@ import type { HeadSigner, SignedHead } from '@openeaap/audit';
 import type { ReadKnowledge, createRetrieve } from '@openeaap/dikf';
 import type { FeedbackCollector } from '@openeaap/mtfs';
 import type { Gateway } from '@openeaap/msig';
-import type { DriveDeps, OrchestratorNode } from '@openeaap/orchestrator';
+import type { DriveDeps, OrchestratorNode, Scheduler } from '@openeaap/orchestrator';
 import type { Registry } from '@openeaap/registry';
 import type { CommitLane } from '@openeaap/store';
 import type { EventHub } from '../event-hub.ts';
@@ -25,6 +25,7 @@ export interface PlatformContext {
   readonly node: OrchestratorNode;
   /** Tells the other nodes. */
   readonly post: (notice: Notice) => void;
+  readonly scheduler: Scheduler;
   readonly policy: PolicyKeeper;
   readonly registry: Registry;
   readonly gateway: Gateway;

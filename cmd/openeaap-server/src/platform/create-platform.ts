@@ -9,12 +9,14 @@ import type { PlatformContext } from './context.ts';
 import { createGovernancePort } from './governance.ts';
 import { createKnowledgePort } from './knowledge.ts';
 import { createRunPort } from './runs.ts';
+import { createSchedulePort } from './schedules.ts';
 
 /** The platform as the REST API knows it. */
 export function createPlatform(context: PlatformContext): PlatformPort {
   return {
     authenticate: (key) => authenticate(context.pool, key),
     ...createRunPort(context),
+    ...createSchedulePort(context),
     ...createApprovalPort(context),
     ...createAgentPort(context),
     ...createGovernancePort(context),

@@ -16,15 +16,16 @@ type RunPort = Pick<
   'createRun' | 'listRuns' | 'getRun' | 'listSteps' | 'listEvents' | 'openEvents' | 'cancelRun' | 'retryRun' | 'listLineage' | 'fireTrigger'
 >;
 
+/** A trigger's event and a schedule's fire are runs once: nobody else may take their keys. */
+const RESERVED_KEYS = ['trigger:', 'schedule:'] as const;
+
 export function createRunPort(context: PlatformContext): RunPort {
   const { pool } = context;
   return {
     createRun: async (caller, request) => {
-      if (request.idempotencyKey?.startsWith('trigger:') === true) {
-        throw new PlatformError('invalid_input', 'Keys that begin with "trigger:" belong to triggers. Choose another key.', { details: { field: 'idempotency_key' } });
-      }
+      refuseReservedKey(request.idempotencyKey);
       const principal = request.userId === null ? caller.principal : await findUser(pool, caller.principal.tenantId, request.userId);
-      return start(context, {
+      return startRun(context, {
         agent: toAgentReference(request.agentRef),
         principal,
         input: request.input,
@@ -33,6 +34,7 @@ export function createRunPort(context: PlatformContext): RunPort {
         source: 'api',
         identity: null,
         traceId: request.trace.traceId,
+        start: request.start,
       });
     },
     listRuns: async (caller, filter, page) => {
@@ -77,7 +79,7 @@ export function createRunPort(context: PlatformContext): RunPort {
       if (!ENDED.has(run.status)) throw new PlatformError('conflict', `The run is ${run.status}; only a run that has ended can be tried again.`, { details: { status: run.status } });
       const principal = await findUser(pool, run.tenantId, run.principal.userId);
       const input = typeof run.input === 'string' || isJsonObject(run.input) ? run.input : JSON.stringify(run.input);
-      const created = await start(context, { agent: { id: run.agentId }, principal, input, idempotencyKey: null, priority: run.priority, source: `retry:${run.id}`, identity: null, traceId: trace.traceId });
+      const created = await startRun(context, { agent: { id: run.agentId }, principal, input, idempotencyKey: null, priority: run.priority, source: `retry:${run.id}`, identity: null, traceId: trace.traceId });
       return created.run;
     },
     listLineage: async (caller, runId) => {
@@ -94,7 +96,7 @@ export function createRunPort(context: PlatformContext): RunPort {
       }
       const principal: Principal = await findUser(pool, caller.principal.tenantId, trigger.userId);
       const key = toDedupKey(trigger, body);
-      const { run, replayed } = await start(context, {
+      const { run, replayed } = await startRun(context, {
         agent: { name: trigger.agent },
         principal,
         input: body,
@@ -110,7 +112,14 @@ export function createRunPort(context: PlatformContext): RunPort {
   };
 }
 
-async function start(context: PlatformContext, request: RunRequest): Promise<{ readonly run: Run; readonly replayed: boolean }> {
+export function refuseReservedKey(key: string | null): void {
+  const reserved = RESERVED_KEYS.find((prefix) => key?.startsWith(prefix) === true);
+  if (reserved === undefined) return;
+  throw new PlatformError('invalid_input', `Keys that begin with "${reserved}" belong to the platform's own runs. Choose another key.`, { details: { field: 'idempotency_key' } });
+}
+
+/** Accepts a run and gives it as it is stored. */
+export async function startRun(context: PlatformContext, request: RunRequest): Promise<{ readonly run: Run; readonly replayed: boolean }> {
   const { runId, replayed } = await acceptRun(request, context.deps);
   if (!replayed) announceDue(context);
   const detail = await getRun(context.pool, request.principal.tenantId, runId);

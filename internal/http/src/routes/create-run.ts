@@ -11,7 +11,9 @@ import { toRunCreated } from '../to-view.ts';
 import { refTo, RunCreatedView } from '../view-schema.ts';
 import { readLastEventId } from './read-last-event-id.ts';
 
-const IdempotencyKey = Type.String({ minLength: 1, maxLength: LIMITS.idempotencyKeyChars });
+export const IdempotencyKey = Type.String({ minLength: 1, maxLength: LIMITS.idempotencyKeyChars });
+
+const START_DAYS = LIMITS.startDelayMs / 86_400_000;
 
 const CreateRunBody = Strict(
   {
@@ -20,6 +22,8 @@ const CreateRunBody = Strict(
     stream: Type.Optional(Type.Boolean({ description: 'true: answer with the event stream of the run. Default false.' })),
     idempotency_key: Type.Optional(IdempotencyKey),
     priority: Type.Optional(Type.Enum([...PRIORITIES], { description: 'Which of the runs of a tenant that wait goes first: low, normal (default), high, urgent.' })),
+    start_at: Type.Optional(Type.String({ format: 'date-time', description: `Accept the run now and begin it then: RFC 3339, at most ${START_DAYS} days ahead. Not together with delay_s.` })),
+    delay_s: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.startDelayMs / 1_000, description: 'Accept the run now and begin it so many seconds later.' })),
   },
   {
     examples: [{ input: '分析 IP 1.2.3.4 的威胁等级', user_id: 'user-123', stream: true, idempotency_key: 'req-uuid-v4' }],
@@ -42,7 +46,7 @@ export const createRunRoutes: Routes = (context) => (app, _options, done) => {
       tags: ['runs'],
       summary: 'Start a run',
       description:
-        'Accepts a run; it is answered only when it is stored. The same idempotency key (field, or header Idempotency-Key) with the same request is the same run: 200 and `Idempotency-Replayed: true`. With `stream: true` the answer is the event stream of the run (`text/event-stream`) from its first event, or after `Last-Event-ID`.',
+        'Accepts a run; it is answered only when it is stored. The same idempotency key (field, or header Idempotency-Key) with the same request is the same run: 200 and `Idempotency-Replayed: true`. With `start_at` or `delay_s` the run is accepted now and begins later; until then it can be cancelled. With `stream: true` the answer is the event stream of the run (`text/event-stream`) from its first event, or after `Last-Event-ID`.',
       params: AgentRefParams,
       headers: CreateRunHeaders,
       body: CreateRunBody,
@@ -56,6 +60,7 @@ export const createRunRoutes: Routes = (context) => (app, _options, done) => {
         userId: checkUserId(caller, request.body.user_id),
         priority: request.body.priority ?? 'normal',
         idempotencyKey: oneIdempotencyKey(request.body.idempotency_key, request.headers['idempotency-key']),
+        start: toStart(request.body.start_at, request.body.delay_s),
         trace: traceOf(request),
       });
       reply.header('location', `/api/v1/runs/${run.id}`);
@@ -68,7 +73,7 @@ export const createRunRoutes: Routes = (context) => (app, _options, done) => {
   done();
 };
 
-function checkInputSize(input: string | JsonObject): string | JsonObject {
+export function checkInputSize(input: string | JsonObject): string | JsonObject {
   const bytes = Buffer.byteLength(JSON.stringify(input));
   if (bytes <= LIMITS.runInputBytes) return input;
   throw new PlatformError('payload_too_large', `\`input\` is ${bytes} bytes as JSON; ${LIMITS.runInputBytes} are allowed.`, {
@@ -77,7 +82,7 @@ function checkInputSize(input: string | JsonObject): string | JsonObject {
 }
 
 /** null: the caller itself. Rights never come from a request body alone. */
-function checkUserId(caller: Caller, userId: string | undefined): string | null {
+export function checkUserId(caller: Caller, userId: string | undefined): string | null {
   if (userId === undefined || userId === caller.principal.userId) return null;
   if (actsForOthers(caller)) return userId;
   throw new PlatformError('permission_denied', 'This API key may not start runs for other users.', {
@@ -85,11 +90,19 @@ function checkUserId(caller: Caller, userId: string | undefined): string | null 
   });
 }
 
-function oneIdempotencyKey(field: string | undefined, header: string | undefined): CreateRunRequest['idempotencyKey'] {
+export function oneIdempotencyKey(field: string | undefined, header: string | undefined): CreateRunRequest['idempotencyKey'] {
   if (field === undefined || header === undefined || field === header) return field ?? header ?? null;
   throw new PlatformError('invalid_input', 'The header Idempotency-Key and `idempotency_key` differ.', {
     details: { field: 'idempotency_key', in: 'body', cure: 'Send one of the two, or the same value in both.' },
   });
+}
+
+function toStart(startAt: string | undefined, delayS: number | undefined): CreateRunRequest['start'] {
+  if (startAt !== undefined && delayS !== undefined) {
+    throw new PlatformError('invalid_input', '`start_at` and `delay_s` both say when to begin.', { details: { field: 'delay_s', in: 'body', cure: 'Send one of the two.' } });
+  }
+  if (startAt !== undefined) return { kind: 'at', at: new Date(startAt) };
+  return delayS === undefined || delayS === 0 ? null : { kind: 'after', delayMs: delayS * 1_000 };
 }
 
 interface StreamRequest {

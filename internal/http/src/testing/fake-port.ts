@@ -50,6 +50,7 @@ export function toRun(over: Partial<Run> = {}): Run {
     stepCount: 0,
     lastSeq: 1,
     usage: { ...NO_USAGE, costUsdMicros: 1_500 },
+    startAt: null,
     cancelRequestedAt: null,
     createdAt: AT,
     startedAt: null,

@@ -5,6 +5,7 @@ import { fleet } from './0003_fleet.ts';
 import { approvalVotes } from './0004_approvals.ts';
 import { operations } from './0005_operations.ts';
 import { endedRuns } from './0006_ended_runs.ts';
+import { schedules } from './0007_schedules.ts';
 
 /** Every migration, oldest first. One that has been released is never changed. */
-export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns];
+export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns, schedules];

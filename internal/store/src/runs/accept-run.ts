@@ -5,15 +5,16 @@ import { run, toJsonb } from '../database.ts';
 
 /**
  * R1: the run and its first events, in one statement. The unique index on (tenant, key) lets one
- * of many equal requests win; the others insert nothing.
+ * of many equal requests win; the others insert nothing. A run that is told to start later is
+ * pending and not due until then; a time in the past puts nobody before those that are due now.
  */
 const ACCEPT_RUN: Statement = {
   name: 'accept-run',
   text: `
 WITH accepted AS (
   INSERT INTO runs (tenant_id, id, agent_id, agent_name, agent_version, policy_version, user_id, groups, clearance, trace_id, root_span_id,
-    idempotency_key, request_hash, status, input_payload, source, priority, last_seq, wake_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'pending', $14::jsonb, $15, $17, jsonb_array_length($16::jsonb), now())
+    idempotency_key, request_hash, status, input_payload, source, last_seq, priority, start_at, wake_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'pending', $14::jsonb, $15, jsonb_array_length($16::jsonb), $17, $18::timestamptz, GREATEST($18::timestamptz, now()))
   ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
   RETURNING tenant_id, id, created_at
 ), event AS (
@@ -51,6 +52,7 @@ export async function acceptRun(db: Queryable, newRun: NewRun): Promise<Acceptan
     newRun.source,
     toJsonb(newRun.events),
     PRIORITIES.indexOf(newRun.priority),
+    newRun.startAt,
   ]);
   if (rowCount === 1) return { kind: 'accepted' };
   const earlier = newRun.idempotencyKey === null ? null : await findRunByKey(db, newRun.tenantId, newRun.idempotencyKey);
