@@ -25,7 +25,18 @@ const interrupt = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupt.abort());
 
 console.log(`${minutes} min, ${runs} runs, ${nodes} nodes, seed ${seed}`);
-const result = await runChaos({ seconds: minutes * 60, runs, nodes, seed, binDir: process.env.OPENEAAP_TEST_PG_BIN || undefined, onProgress: (line) => console.log(line), signal: interrupt.signal });
+const result = await runChaos({
+  seconds: minutes * 60,
+  runs,
+  nodes,
+  seed,
+  binDir: process.env.OPENEAAP_TEST_PG_BIN || undefined,
+  onProgress: (line) => console.log(line),
+  signal: interrupt.signal,
+}).catch((error) => {
+  console.error(interrupt.signal.aborted ? 'Interrupted; nothing was judged.' : error);
+  process.exit(interrupt.signal.aborted ? 130 : 1);
+});
 console.log(`\n${describeChaos(result).join('\n')}`);
 const target = path.join(root, 'chaos', 'results', `seed-${seed}.json`);
 mkdirSync(path.dirname(target), { recursive: true });

@@ -10,7 +10,7 @@ export function describeChaos(result: ChaosResult): readonly string[] {
     ['storm, calm', `${result.seconds.storm.toFixed(0)} s, ${result.seconds.calm.toFixed(0)} s`],
     ['SIGKILL of a node', `${result.kills}`],
     ['database restarts', `${databaseRestarts.immediate} immediate, ${databaseRestarts.fast} fast`],
-    ['starts tried again, requests sent again', `${result.failedStarts}, ${result.clientRetries}`],
+    ['starts tried again, requests sent again', `${result.failedStarts.length}, ${result.clientRetries}`],
     ['runs accepted', `${verdict.accepted}`],
     ['completed, cancelled', `${verdict.completed}, ${verdict.cancelled}`],
     ['failed', failures.length === 0 ? '0' : failures.join(', ')],

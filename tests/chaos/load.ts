@@ -33,12 +33,11 @@ export type RunKind = 'think' | 'reads' | 'long' | 'block' | 'gated block' | 'on
 
 const KINDS = ['think', 'reads', 'long', 'block', 'gated block', 'once', 'gated once', 'both', 'rejected', 'cancelled'] as const satisfies readonly RunKind[];
 const OPEN = '45.2.';
-const FOLLOWED_SHARE = 0.3;
 /** Requests that are sent twice at the same time, as an impatient client does. */
 const TWICE_SHARE = 0.1;
 const CANCEL_WITHIN_MS = 4_000;
 const FOLLOW_LIMIT_MS = 600_000;
-const RECONNECT_MS = 200;
+const RECONNECT_MS = 500;
 
 export interface LoadOptions {
   readonly client: PatientClient;
@@ -47,6 +46,8 @@ export interface LoadOptions {
   readonly findNode: () => Platform | null;
   /** Keys begin with it. */
   readonly prefix: string;
+  /** Of the runs that have a reader of their events. */
+  readonly followedShare: number;
 }
 
 export interface Load {
@@ -82,7 +83,7 @@ export function createLoad(options: LoadOptions): Load {
   };
 }
 
-function makeRun(no: number, { random, prefix }: LoadOptions): LoadedRun {
+function makeRun(no: number, { random, prefix, followedShare }: LoadOptions): LoadedRun {
   const kind = random.pick(KINDS);
   const address = (net: string): string => `${net}${Math.floor(no / 125)}.${(no % 125) * 2 + 1}`;
   // The odd one beside it: a run that does both blocks two addresses.
@@ -100,7 +101,7 @@ function makeRun(no: number, { random, prefix }: LoadOptions): LoadedRun {
     rejected: { input: `block ${address(REJECTED)}; add 1`, blocks: [address(REJECTED)], once: [] },
     cancelled: { input: `add 1; once ${address(OPEN)}; block ${other(gated ? GATED : OPEN)}; add 2; add 3`, blocks: [other(gated ? GATED : OPEN)], once: [address(OPEN)] },
   }[kind];
-  return { ...made, key: `${prefix}${no}`, kind, isRejected: kind === 'rejected', acknowledged: new Set(), isCancelled: false, followed: random.next() < FOLLOWED_SHARE ? [] : null, reconnects: 0 };
+  return { ...made, key: `${prefix}${no}`, kind, isRejected: kind === 'rejected', acknowledged: new Set(), isCancelled: false, followed: random.next() < followedShare ? [] : null, reconnects: 0 };
 }
 
 async function accept(run: LoadedRun, options: LoadOptions): Promise<void> {

@@ -28,8 +28,8 @@ export interface NodeFleet {
   /** SIGTERM, waits for the exit, and starts the successor; the exit code. */
   readonly roll: (slot: number) => Promise<number | null>;
   readonly uptimes: () => readonly Uptime[];
-  /** Starts that failed because the database was away; they were tried again. */
-  readonly failedStarts: () => number;
+  /** Starts that failed because the database was away, by what they said; they were tried again. */
+  readonly failedStarts: () => readonly string[];
   /** Nodes that ended by themselves after they had been up, with the end of what they said. */
   readonly unexpectedExits: () => readonly string[];
   /** Resolves when all places are filled. */
@@ -38,6 +38,8 @@ export interface NodeFleet {
 }
 
 const RETRY_START_MS = 500;
+/** Of what a node has said that did not start. */
+const SAID_CHARS = 2_000;
 /** More than a database can be away while a node tries to start. */
 const STARTS_LIMIT = 60;
 
@@ -55,7 +57,7 @@ export async function startNodeFleet(size: number, options: Omit<PlatformOptions
   const slots: Slot[] = [];
   const uptimes: Uptime[] = [];
   const unexpectedExits: string[] = [];
-  let failedStarts = 0;
+  const failedStarts: string[] = [];
   const closing = new AbortController();
 
   async function start(no: number, slot: Slot, downMs: number): Promise<void> {
@@ -71,7 +73,7 @@ export async function startNodeFleet(size: number, options: Omit<PlatformOptions
         void platform.exited.then(({ code, signal }) => onExit(no, slot, platform, `exit code ${String(code)}, signal ${String(signal)}`));
         return;
       } catch (error) {
-        failedStarts += 1;
+        failedStarts.push(String(error).slice(0, SAID_CHARS));
         if (tries >= STARTS_LIMIT) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_START_MS));
       }

@@ -13,7 +13,8 @@ export interface PatientClient {
 const TRY_LIMIT_MS = 10_000;
 /** Longer than any outage that the chaos makes. */
 const GIVE_UP_MS = 120_000;
-const WAIT_MS = 100;
+/** Between tries: many clients that come back at once are a second outage. */
+const WAIT_MS = { first: 100, longest: 2_000 } as const;
 
 /**
  * Sends the same request until somebody answers, as a client of a real platform does. What it sends may be done twice,
@@ -24,12 +25,12 @@ export function createPatientClient(findNode: FindNode): PatientClient {
 
   async function send(path: string, init: RequestInit): Promise<Reply> {
     const deadline = performance.now() + GIVE_UP_MS;
-    for (;;) {
+    for (let waitMs: number = WAIT_MS.first; ; waitMs = Math.min(waitMs * 2, WAIT_MS.longest)) {
       const reply = await sendOnce(findNode(), path, init);
       if (reply !== null) return reply;
       if (performance.now() > deadline) throw new Error(`nobody answered ${init.method ?? 'GET'} ${path} within ${GIVE_UP_MS} ms`);
       retries += 1;
-      await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
 

@@ -42,7 +42,8 @@ export interface ChaosResult {
   readonly seconds: { readonly storm: number; readonly calm: number };
   readonly kills: number;
   readonly databaseRestarts: { readonly fast: number; readonly immediate: number };
-  readonly failedStarts: number;
+  /** What nodes said that could not start. */
+  readonly failedStarts: readonly string[];
   readonly clientRetries: number;
   readonly person: PersonCounts;
   readonly audit: { readonly ok: boolean; readonly chains: number; readonly rows: number };
@@ -59,6 +60,7 @@ const DATABASE_AWAY_MS = 2_000;
 const MODEL_DELAY_MS = { low: 30, high: 700 } as const;
 const PRODUCT_DELAY_MS = { low: 10, high: 400 } as const;
 const PERSON_LOOK_MS = 300;
+const FOLLOWED_SHARE = 0.3;
 const PROGRESS_MS = 5_000;
 /** After the storm all runs must end within it: a dead node's silence, a few thinks, a person. */
 const CALM_LIMIT_MS = 300_000;
@@ -118,7 +120,7 @@ async function openWorld(options: ChaosOptions, cleanup: ReturnType<typeof creat
   await findNode()?.api.publishAgent(AGENT, AGENT_CONFIGURATION);
   const client = createPatientClient(() => findNode()?.api ?? null);
   const person = createScriptedPerson(client, sink, (ip) => ip.startsWith(REJECTED));
-  const load = createLoad({ client, random: random.fork('load'), findNode, prefix: PREFIX });
+  const load = createLoad({ client, random: random.fork('load'), findNode, prefix: PREFIX, followedShare: FOLLOWED_SHARE });
   return { postgres, fleet, sink, client, person, load, random };
 }
 
@@ -204,7 +206,7 @@ async function restartDatabase({ postgres, random }: World, outages: Outage[], c
 }
 
 /** The person on duty, until the end; what went wrong with a decision. */
-async function attend(person: ScriptedPerson, over: AbortSignal): Promise<readonly string[]> {
+export async function attend(person: ScriptedPerson, over: AbortSignal): Promise<readonly string[]> {
   const errors: string[] = [];
   while (!over.aborted) {
     await person.decideAll().catch((error: unknown) => errors.push(String(error)));
@@ -213,7 +215,7 @@ async function attend(person: ScriptedPerson, over: AbortSignal): Promise<readon
   return errors;
 }
 
-async function allEnded(url: string): Promise<boolean> {
+export async function allEnded(url: string): Promise<boolean> {
   const rows = await query<{ readonly open: string }>(url, `SELECT count(*) AS open FROM runs WHERE status NOT IN ('completed', 'failed', 'cancelled')`);
   await sleep(PERSON_LOOK_MS, new AbortController().signal);
   return Number(rows[0]?.open) === 0;
