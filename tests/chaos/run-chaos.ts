@@ -3,7 +3,7 @@ import type { Platform } from '../e2e/harness/start-platform.ts';
 import { waitUntil } from '../e2e/harness/wait-until.ts';
 import { createCleanup } from '../e2e/harness/cleanup.ts';
 import { query } from './check-database.ts';
-import type { DurablePostgres, Outage } from './durable-postgres.ts';
+import type { DurablePostgres, Outage, StopMode } from './durable-postgres.ts';
 import { startDurablePostgres } from './durable-postgres.ts';
 import { AGENT, AGENT_CONFIGURATION, REJECTED, createInstallation } from './installation.ts';
 import type { Verdict } from './judge-chaos.ts';
@@ -53,8 +53,8 @@ export interface ChaosResult {
 /** Kills, restarts and outages follow from the seed: when, which and for how long. */
 const KILL_EVERY_MS = { low: 3_000, high: 7_000 } as const;
 const KILLED_FOR_MS = 2_000;
-/** Of the kills that would leave no node. */
-const KILL_LAST_SHARE = 0.25;
+/** Of the kills that would leave no node, and of the database restarts while there is none. */
+const WORST_SHARE = 0.25;
 const DATABASE_EVERY_MS = { low: 5_000, high: 10_000 } as const;
 const DATABASE_AWAY_MS = 2_000;
 const MODEL_DELAY_MS = { low: 30, high: 700 } as const;
@@ -189,19 +189,22 @@ async function killNodes({ fleet, random }: World, deaths: Death[], calm: AbortS
     const [share, downMs, mercy] = [schedule.next(), schedule.between(0, KILLED_FOR_MS), schedule.next()];
     const up = fleet.upSlots();
     // Mostly somebody is left to take over; sometimes nobody is.
-    if (up.length === 1 && mercy > KILL_LAST_SHARE) continue;
+    if (up.length === 1 && mercy > WORST_SHARE) continue;
     const slot = up[Math.floor(share * up.length)];
     const death = slot === undefined ? null : await fleet.kill(slot, downMs);
     if (death !== null) deaths.push(death);
   }
 }
 
-async function restartDatabase({ postgres, random }: World, outages: Outage[], calm: AbortSignal): Promise<void> {
+async function restartDatabase({ postgres, fleet, random }: World, outages: Outage[], calm: AbortSignal): Promise<void> {
   const schedule = random.fork('database');
   for (;;) {
     await sleep(schedule.between(DATABASE_EVERY_MS.low, DATABASE_EVERY_MS.high), calm);
     if (calm.aborted) return;
-    outages.push(await postgres.restart(schedule.pick(['fast', 'immediate']), schedule.between(0, DATABASE_AWAY_MS)));
+    const [mode, downMs, mercy] = [schedule.pick<StopMode>(['fast', 'immediate']), schedule.between(0, DATABASE_AWAY_MS), schedule.next()] as const;
+    // A slow machine would else spend the storm on nodes that start, find no database, and start again.
+    if (fleet.up().length === 0 && mercy > WORST_SHARE) continue;
+    outages.push(await postgres.restart(mode, downMs));
   }
 }
 
@@ -227,6 +230,7 @@ function describe({ load, fleet, sink, person }: World, begun: number, deaths: r
   return [
     `${String(Math.round((Date.now() - begun) / 1_000)).padStart(4)} s`,
     `${fleet.up().length} up`,
+    `${fleet.failedStarts().length} failed starts`,
     `${deaths.length} kills`,
     `${outages.length} database restarts`,
     `${accepted}/${load.runs.length} accepted`,

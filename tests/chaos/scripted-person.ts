@@ -24,6 +24,8 @@ export interface PersonCounts {
 
 export function createScriptedPerson(client: PatientClient, sink: SideEffectSink, shouldReject: (ip: string) => boolean = () => false): ScriptedPerson {
   const counts = { approved: 0, rejected: 0, markedDone: 0, retried: 0, late: 0 };
+  /** A person who was told that it is too late does not ask again. */
+  const refused = new Set<string>();
 
   async function decide(approval: unknown): Promise<void> {
     const ip = textAt(approval, 'args', 'ip');
@@ -31,8 +33,8 @@ export function createScriptedPerson(client: PatientClient, sink: SideEffectSink
     const { status, body } = await client.post(`/approvals/${textAt(approval, 'approval_id')}/decide`, { verdict, ...(verdict === 'reject' ? { comment: 'not this one' } : {}) });
     // 409: it has been decided, perhaps by a request of ours whose answer was lost, or its run has ended.
     if (status !== 200 && status !== 409) throw new Error(`a decision was answered ${status}: ${JSON.stringify(body)}`);
-    if (status === 409) counts.late += 1;
-    counts[COUNTED[verdict]] += 1;
+    if (status === 409) refused.add(textAt(approval, 'approval_id'));
+    counts[status === 409 ? 'late' : COUNTED[verdict]] += 1;
   }
 
   return {
@@ -40,7 +42,7 @@ export function createScriptedPerson(client: PatientClient, sink: SideEffectSink
     decideAll: async () => {
       const { status, body } = await client.get('/approvals?status=pending&limit=200');
       if (status !== 200) throw new Error(`the approvals could not be listed: ${status} ${JSON.stringify(body)}`);
-      const waiting = listAt(body, 'items');
+      const waiting = listAt(body, 'items').filter((approval) => !refused.has(textAt(approval, 'approval_id')));
       for (const approval of waiting) await decide(approval);
       return waiting.length;
     },
