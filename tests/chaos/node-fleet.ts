@@ -94,8 +94,19 @@ export async function startNodeFleet(size: number, options: Omit<PlatformOptions
   }
 
   for (let no = 0; no < size; no += 1) slots.push({ folder: await createDataFolder(), platform: null, uptime: null, starting: Promise.resolve(), isEnding: false });
-  // One after the other: the first one makes the tables.
-  for (const [no, slot] of slots.entries()) await start(no, slot, 0);
+  const close = async (): Promise<void> => {
+    closing.abort();
+    await Promise.all(slots.flatMap(({ platform }) => (platform === null ? [] : [platform.kill()])));
+    await Promise.all(slots.map(({ starting }) => starting.catch(() => undefined)));
+    await Promise.all(slots.map(({ folder }) => folder.remove()));
+  };
+  try {
+    // One after the other: the first one makes the tables.
+    for (const [no, slot] of slots.entries()) await start(no, slot, 0);
+  } catch (error) {
+    await close();
+    throw error;
+  }
 
   return {
     up: () => slots.flatMap(({ platform }) => (platform === null ? [] : [platform])),
@@ -129,11 +140,6 @@ export async function startNodeFleet(size: number, options: Omit<PlatformOptions
     allUp: async () => {
       await Promise.all(slots.map(({ starting }) => starting));
     },
-    close: async () => {
-      closing.abort();
-      await Promise.all(slots.flatMap(({ platform }) => (platform === null ? [] : [platform.kill()])));
-      await Promise.all(slots.map(({ starting }) => starting.catch(() => undefined)));
-      await Promise.all(slots.map(({ folder }) => folder.remove()));
-    },
+    close,
   };
 }
