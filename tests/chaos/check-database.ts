@@ -7,6 +7,8 @@ export interface Findings {
   /** Runs whose events are not numbered 1, 2, 3 up to `last_seq`, or that do not end exactly once. */
   readonly brokenSequences: readonly string[];
   readonly notEnded: readonly string[];
+  /** Approvals that wait for a person although their run has ended, so that nobody can decide them. */
+  readonly deadApprovals: readonly string[];
 }
 
 export interface RunFinding {
@@ -36,6 +38,10 @@ FROM runs r LEFT JOIN run_events e ON e.tenant_id = r.tenant_id AND e.run_id = r
 WHERE starts_with(r.idempotency_key, $1)
 GROUP BY r.tenant_id, r.id`;
 
+const READ_DEAD_APPROVALS = `
+SELECT a.id FROM approvals a JOIN runs r ON r.tenant_id = a.tenant_id AND r.id = a.run_id
+WHERE starts_with(r.idempotency_key, $1) AND a.status = 'pending' AND r.status IN ('completed', 'failed', 'cancelled')`;
+
 /** Of the runs whose idempotency keys begin with `prefix`. */
 export async function checkDatabase(url: string, prefix: string): Promise<Findings> {
   const rows = await query<Row>(url, READ_RUNS, [prefix]);
@@ -43,6 +49,7 @@ export async function checkDatabase(url: string, prefix: string): Promise<Findin
     runs: rows.map((row) => ({ id: row.id, key: row.idempotency_key, status: row.status, errorCode: row.error_code })),
     brokenSequences: rows.filter((row) => !isWhole(row)).map((row) => row.id),
     notEnded: rows.filter((row) => !ENDED.has(row.status)).map((row) => row.id),
+    deadApprovals: (await query<{ readonly id: string }>(url, READ_DEAD_APPROVALS, [prefix])).map(({ id }) => id),
   };
 }
 

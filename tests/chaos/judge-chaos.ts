@@ -66,6 +66,7 @@ export async function judgeChaos(evidence: Evidence): Promise<Verdict> {
       ...calledBack.violations,
       ...readers.violations,
       ...findings.notEnded.map((id) => `run ${id} has not ended`),
+      ...findings.deadApprovals.map((id) => `the approval ${id} waits for a person, and its run has ended`),
       ...findings.brokenSequences.map((id) => `the events of run ${id} are not numbered without gaps, or do not end once`),
     ],
   };

@@ -341,6 +341,7 @@ function judgeStory(told: Told, cast: Cast, findings: Findings, sink: SideEffect
     ...(output === DONE ? [] : [`the run answered ${JSON.stringify(output)}`]),
     ...effects.flatMap(([ip, seen, expected, what]) => (seen === expected ? [] : [`the firewall saw ${seen} ${what} for ${ip} instead of ${expected}`])),
     ...findings.notEnded.map((id) => `run ${id} has not ended`),
+    ...findings.deadApprovals.map((id) => `the approval ${id} waits for a person, and its run has ended`),
     ...findings.brokenSequences.map((id) => `the events of run ${id} are not numbered without gaps, or do not end once`),
   ];
 }
