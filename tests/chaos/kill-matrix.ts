@@ -63,9 +63,13 @@ export interface KillMatrix {
 
 /**
  * Written by timers and not by runs, so their place in the story differs from time to time. A kill
- * there is one at no commit of a run; the chaos does those at random.
+ * there is one at no commit of a run; the chaos does those at random. What an idle server writes is
+ * found by watching one; these write only when there is something to write about.
  */
-const BY_TIMERS: ReadonlySet<string> = new Set(['beat-node', 'save-audit-head', 'forget-quota-counters', 'collect-pair']);
+const BY_TIMERS: readonly string[] = ['save-audit-head', 'forget-quota-counters', 'collect-pair'];
+/** A server is watched for so many heartbeats while it has nothing to do. */
+const IDLE_HEARTBEATS = 3;
+const HEARTBEAT = 'beat-node';
 /** A node counts as dead 6 s after its last heartbeat, and is then looked for each second. */
 const STORY_LIMIT_MS = 180_000;
 const PERSON_LOOK_MS = 150;
@@ -84,7 +88,12 @@ export async function openKillMatrix(binDir: string | undefined): Promise<KillMa
     const parts: Parts = { postgres, installation };
     await createTemplate(parts);
     const withStage = createStages(parts, cleanup);
-    return { tell: () => withStage((stage) => runCell(stage, null)), kill: (kill) => withStage((stage) => runCell(stage, kill)), close: cleanup.run };
+    const ignored = await withStage(watchIdle);
+    return {
+      tell: () => withStage((stage) => runCell(stage, null, ignored)),
+      kill: (kill) => withStage((stage) => runCell(stage, kill, ignored)),
+      close: cleanup.run,
+    };
   } catch (error) {
     await cleanup.run();
     throw error;
@@ -173,7 +182,7 @@ async function openStage({ postgres, installation }: Parts): Promise<Stage> {
     cleanup.add(model.close);
     cleanup.add(sink.close);
     const { host, port, user, password } = postgres.connection;
-    let trigger = createTrigger(null);
+    let trigger = createTrigger(null, new Set());
     let server: Platform | null = null;
     let breakRestart = (_error: unknown): void => undefined;
     const brokenRestart = new Promise<never>((_resolve, reject) => (breakRestart = reject));
@@ -209,13 +218,22 @@ async function openStage({ postgres, installation }: Parts): Promise<Stage> {
   }
 }
 
-async function runCell(stage: Stage, kill: Kill | null): Promise<CellReport> {
+/** Names of the statements that write without a run. */
+async function watchIdle(stage: Stage): Promise<ReadonlySet<string>> {
+  const trigger = createTrigger(null, new Set());
+  stage.watch(trigger);
+  const heartbeats = (): number => trigger.boundaries().filter(({ name }) => name === HEARTBEAT).length;
+  await waitUntil('an idle server shows that it lives', () => heartbeats() >= IDLE_HEARTBEATS, 60_000);
+  return new Set([...BY_TIMERS, ...trigger.boundaries().map(({ name }) => name)]);
+}
+
+async function runCell(stage: Stage, kill: Kill | null, ignored: ReadonlySet<string>): Promise<CellReport> {
   const begun = performance.now();
   const cast = castFor((stage.tellings += 1));
-  const trigger = createTrigger(kill);
+  const trigger = createTrigger(kill, ignored);
   stage.watch(trigger);
   const told = await Promise.race([tellStory(stage, cast), stage.brokenRestart]);
-  stage.watch(createTrigger(null));
+  stage.watch(createTrigger(null, ignored));
   const findings = await checkDatabase(stage.url, cast.name);
   const audit = await stage.client.post('/audit/verify', {});
   const missed = kill !== null && !trigger.hasFired() ? [`the kill ${describeKill(kill)} never came: the story passes there no more`] : [];
@@ -239,7 +257,7 @@ interface Trigger {
 }
 
 /** Counts the boundaries that were passed, and says when the one that is meant has come. */
-function createTrigger(kill: Kill | null): Trigger {
+function createTrigger(kill: Kill | null, ignored: ReadonlySet<string>): Trigger {
   const passed: Boundary[] = [];
   let hasFired = false;
   const fires = ({ name }: Seen, moment: Kill['moment'], index: number): boolean => {
@@ -247,7 +265,7 @@ function createTrigger(kill: Kill | null): Trigger {
     hasFired = true;
     return true;
   };
-  const counts = (statement: Seen): boolean => statement.writes && !BY_TIMERS.has(statement.name);
+  const counts = (statement: Seen): boolean => statement.writes && !ignored.has(statement.name);
   return {
     stopBefore: (statement) => counts(statement) && fires(statement, 'before', passed.length),
     stopAfter: (statement) => {
