@@ -116,7 +116,7 @@ describe('R9: one choke point asks the policy, and anything but a well-formed al
     const files = rooms.flatMap((room) => readdirSync(room, { recursive: true, encoding: 'utf8' }).map((file) => `${room}/${file}`));
     const callers = files.filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && /\.decide\(/.test(readFileSync(file, 'utf8')));
     expect(callers).toEqual(['internal/orchestrator/src/ask-policy.ts']);
-    const toolCallers = files.filter((file) => file.startsWith('internal/orchestrator') && !file.endsWith('.test.ts') && /tools\.call\(/.test(readFileSync(file, 'utf8')));
+    const toolCallers = files.filter((file) => file.startsWith('internal/orchestrator') && file.endsWith('.ts') && !file.endsWith('.test.ts') && /tools\.call\(/.test(readFileSync(file, 'utf8')));
     expect(toolCallers).toEqual(['internal/orchestrator/src/perform-acts.ts']);
   });
 });

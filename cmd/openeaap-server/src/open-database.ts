@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Pool, PoolConfig } from 'pg';
 import type { PlatformError } from '@openeaap/kernel';
+import { systemClock } from '@openeaap/kernel';
 import { migrate, migrations, openEmbeddedServer, toStoreError } from '@openeaap/store';
 
 export interface Database {
@@ -18,6 +19,9 @@ export interface Database {
 /** 20: the lane, the claims and the heartbeat take one each; the rest is for readers. */
 const POOL_CONNECTIONS = 20;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** How long a start waits for a database that cannot be reached. */
+const REACH_LIMIT_MS = 30_000;
+const REACH_PAUSE_MS = 1_000;
 /** No statement of ours takes longer; one that does is a database in trouble. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 /** A database that has not answered a probe by then is as bad as a dead one. */
@@ -36,7 +40,7 @@ export async function openDatabase(options: { readonly databaseUrl: string | nul
     await embedded?.close();
   };
   try {
-    await migrateApart(open);
+    await untilReached(() => migrateApart(open), options.log);
     return { pool, probe, kind: embedded === null ? 'external' : 'embedded', version: embedded?.version ?? '', died: embedded?.died ?? new Promise(() => undefined), close };
   } catch (thrown) {
     await close().catch(options.onError);
@@ -52,6 +56,23 @@ function openPool(config: PoolConfig, onError: (error: unknown) => void): Pool {
   // The pool listens to idle clients alone; one that is in use, or on its way out, must not end the process either.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
+}
+
+/**
+ * A database that is starting, or failing over, is waited for: a node that gives up at once is started again and again by
+ * whoever supervises it. What will not change by waiting (a wrong password, no such database) ends the start at once.
+ */
+async function untilReached(work: () => Promise<void>, log: (line: string) => void): Promise<void> {
+  const until = performance.now() + REACH_LIMIT_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (toStoreError(thrown).code !== 'unavailable' || performance.now() + REACH_PAUSE_MS > until) throw thrown;
+      log(`the database does not answer; trying for ${Math.round((until - performance.now()) / 1_000)} s more`);
+      await systemClock.sleep(REACH_PAUSE_MS);
+    }
+  }
 }
 
 /** Migrations have limits of their own: building an index takes longer than any statement of the platform may. */

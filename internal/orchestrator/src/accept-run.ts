@@ -75,16 +75,17 @@ export async function acceptRun(given: RunRequest, deps: Pick<DriveDeps, 'store'
   }
 }
 
-const mismatch = (runId: string): PlatformError =>
+/** The earlier run is named only to whom it belongs. */
+const mismatch = (runId: string | null): PlatformError =>
   new PlatformError('idempotency_mismatch', 'This idempotency key was used before with another request. Send a new key for a new request.', {
-    details: { field: 'idempotency_key', run_id: runId },
+    details: { field: 'idempotency_key', ...(runId === null ? {} : { run_id: runId }) },
   });
 
 /** R1: a key that was accepted keeps its answer, also when the run could not be started any more. */
 async function replayOrThrow(request: RunRequest, refusal: unknown, deps: Pick<DriveDeps, 'store'>): Promise<AcceptedRun> {
   const earlier = request.idempotencyKey === null ? null : await deps.store.findRunByKey(request.principal.tenantId, request.idempotencyKey);
   if (earlier === null) throw refusal;
-  if (earlier.requestHash !== hashRequest(request)) throw mismatch(earlier.runId);
+  if (earlier.requestHash !== hashRequest(request)) throw mismatch(earlier.userId === request.principal.userId ? earlier.runId : null);
   return { runId: earlier.runId, replayed: true };
 }
 

@@ -28,9 +28,9 @@ import type { RuntimeAdapter, ToolInvocation, ToolOutcome } from '@openeaap/adap
 /** What the orchestrator needs of the store. */
 export interface RunStore {
   readonly acceptRun: (run: NewRun) => Promise<
-    { readonly kind: 'accepted' } | { readonly kind: 'replayed'; readonly runId: string } | { readonly kind: 'mismatch'; readonly runId: string }
+    { readonly kind: 'accepted' } | { readonly kind: 'replayed'; readonly runId: string } | { readonly kind: 'mismatch'; readonly runId: string | null }
   >;
-  readonly findRunByKey: (tenantId: string, idempotencyKey: string) => Promise<{ readonly runId: string; readonly requestHash: string } | null>;
+  readonly findRunByKey: (tenantId: string, idempotencyKey: string) => Promise<{ readonly runId: string; readonly requestHash: string; readonly userId: string } | null>;
   readonly getRun: (tenantId: string, runId: string) => Promise<Run | null>;
   readonly findAgent: (tenantId: string, reference: AgentReference) => Promise<Agent | null>;
   /** Runs that are due, in the order of their turn. `nextDueMs`: until the next one is; 0: there may be more now; null: nobody knows of one. */

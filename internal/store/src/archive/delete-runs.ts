@@ -3,7 +3,7 @@ import { run, toJsonb } from '../database.ts';
 import type { NamedRun } from './list-deletable-runs.ts';
 
 /**
- * Ended runs with all that hangs on them; approvals go by their foreign key. The audit, feedback and
+ * Ended runs with all that hangs on them; approvals and their votes go by their foreign keys. The audit, feedback and
  * the preference data set stay. A run that has changed since it was read stays too (feedback is an
  * event of its run), so nothing is deleted that is in no archive.
  */

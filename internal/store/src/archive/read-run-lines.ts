@@ -17,14 +17,17 @@ SELECT part, n, line FROM (
   UNION ALL
   SELECT 4, row_number() OVER (ORDER BY a.id), '{"kind":"approval","data":' || to_jsonb(a)::text || '}' FROM approvals a WHERE a.tenant_id = $1 AND a.run_id = $2
   UNION ALL
-  SELECT 5, u.step_no, '{"kind":"usage","data":' || to_jsonb(u)::text || '}' FROM usage u WHERE u.tenant_id = $1 AND u.run_id = $2
+  SELECT 5, row_number() OVER (ORDER BY v.voted_at, v.approval_id, v.round, v.voter, v.verdict), '{"kind":"vote","data":' || to_jsonb(v)::text || '}'
+  FROM approval_votes v JOIN approvals a ON a.tenant_id = v.tenant_id AND a.id = v.approval_id WHERE a.tenant_id = $1 AND a.run_id = $2
+  UNION ALL
+  SELECT 6, u.step_no, '{"kind":"usage","data":' || to_jsonb(u)::text || '}' FROM usage u WHERE u.tenant_id = $1 AND u.run_id = $2
 ) lines WHERE (part, n) > ($3::int, $4::bigint) ORDER BY part, n LIMIT $5`,
 };
 
 /** 200 results of tools at their largest are 13 MB. */
 const PAGE_LINES = 200;
 
-/** One JSON object a line: `{"kind": "run" | "step" | "event" | "approval" | "usage", "data": the row}`. */
+/** One JSON object a line: `{"kind": "run" | "step" | "event" | "approval" | "vote" | "usage", "data": the row}`. */
 export async function* readRunLines(db: Queryable, tenantId: string, runId: string): AsyncGenerator<string> {
   let after = { part: 0, n: '0' };
   for (;;) {

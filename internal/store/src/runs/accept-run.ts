@@ -27,10 +27,11 @@ SELECT created_at FROM accepted`,
 
 const FIND_BY_KEY: Statement = {
   name: 'find-run-by-key',
-  text: 'SELECT id, request_hash FROM runs WHERE tenant_id = $1 AND idempotency_key = $2',
+  text: 'SELECT id, request_hash, user_id FROM runs WHERE tenant_id = $1 AND idempotency_key = $2',
 };
 
-export type Acceptance = { readonly kind: 'accepted' } | { readonly kind: 'replayed'; readonly runId: string } | { readonly kind: 'mismatch'; readonly runId: string };
+/** Of a mismatch the run is named only to whom it belongs. */
+export type Acceptance = { readonly kind: 'accepted' } | { readonly kind: 'replayed'; readonly runId: string } | { readonly kind: 'mismatch'; readonly runId: string | null };
 
 export async function acceptRun(db: Queryable, newRun: NewRun): Promise<Acceptance> {
   const { principal } = newRun;
@@ -57,11 +58,12 @@ export async function acceptRun(db: Queryable, newRun: NewRun): Promise<Acceptan
   if (rowCount === 1) return { kind: 'accepted' };
   const earlier = newRun.idempotencyKey === null ? null : await findRunByKey(db, newRun.tenantId, newRun.idempotencyKey);
   if (earlier === null) throw new PlatformError('unavailable', 'The run with this idempotency key is being removed. Send the request again.');
-  return { kind: earlier.requestHash === newRun.requestHash ? 'replayed' : 'mismatch', runId: earlier.runId };
+  if (earlier.requestHash === newRun.requestHash) return { kind: 'replayed', runId: earlier.runId };
+  return { kind: 'mismatch', runId: earlier.userId === principal.userId ? earlier.runId : null };
 }
 
-export async function findRunByKey(db: Queryable, tenantId: string, idempotencyKey: string): Promise<{ readonly runId: string; readonly requestHash: string } | null> {
-  const { rows } = await run<{ id: string; request_hash: string }>(db, FIND_BY_KEY, [tenantId, idempotencyKey]);
+export async function findRunByKey(db: Queryable, tenantId: string, idempotencyKey: string): Promise<{ readonly runId: string; readonly requestHash: string; readonly userId: string } | null> {
+  const { rows } = await run<{ id: string; request_hash: string; user_id: string }>(db, FIND_BY_KEY, [tenantId, idempotencyKey]);
   const row = rows[0];
-  return row === undefined ? null : { runId: row.id, requestHash: row.request_hash };
+  return row === undefined ? null : { runId: row.id, requestHash: row.request_hash, userId: row.user_id };
 }

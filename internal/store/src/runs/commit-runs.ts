@@ -96,9 +96,11 @@ const CHANGED_STEPS = (n: number): string => `, changed AS (
 )`;
 
 const APPROVALS = (n: number): string => `, opened AS (
-  INSERT INTO approvals (tenant_id, id, run_id, step_no, kind, tool, args, call_hash, rule, reason, approvers, forbid_requester, min_approvals, escalation, requester_id, policy_version, expires_at)
+  INSERT INTO approvals (tenant_id, id, run_id, step_no, kind, tool, args, call_hash, rule, reason, approvers, forbid_requester, min_approvals, escalation, requester_id, policy_version, expires_at, status, decided_at)
   SELECT ran.tenant_id, a.id, ran.id, a.step_no, a.kind, a.tool, a.args, a.call_hash, a.rule, a.reason, a.approvers, a.forbid_requester, a.min_approvals, a.escalation, a.requester_id, a.policy_version,
-    now() + a.timeout_ms * interval '1 millisecond'
+    now() + a.timeout_ms * interval '1 millisecond',
+    -- A commit that ends the run may open approvals too (a cancellation came in between): they are born closed.
+    CASE WHEN ran.ended THEN 'cancelled' ELSE 'pending' END, CASE WHEN ran.ended THEN now() END
   FROM jsonb_to_recordset($${n}::jsonb -> 'open') AS a(
     i int, id uuid, step_no int, kind text, tool text, args jsonb, call_hash text, rule text, reason text,
     approvers text[], forbid_requester boolean, min_approvals int, escalation jsonb, requester_id text, policy_version text, timeout_ms bigint)
