@@ -75,12 +75,12 @@ export function tokensUsed(state: RunState): number {
   return total.promptTokens + total.completionTokens;
 }
 
-/** The journal with new and changed steps put in place, still in order. */
+/** The journal with new and changed steps put in place: step n is at n - 1, for they are numbered without a gap. */
 export function withSteps(steps: readonly Step[], changed: readonly Step[]): readonly Step[] {
   if (changed.length === 0) return steps;
-  const byNo = new Map(steps.map((step) => [step.no, step]));
-  for (const step of changed) byNo.set(step.no, step);
-  return [...byNo.values()].sort((a, b) => a.no - b.no);
+  const journal = [...steps];
+  for (const step of changed) journal[step.no - 1] = step;
+  return journal;
 }
 
 /** Thinks in a row, up to the newest, that led to nothing: no usable reply, or only calls that could not be made. */

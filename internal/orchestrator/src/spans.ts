@@ -2,11 +2,12 @@ import type { Attributes, Span } from '@opentelemetry/api';
 import { ROOT_CONTEXT, SpanStatusCode, TraceFlags, context, trace } from '@opentelemetry/api';
 import { toPlatformError } from '@openeaap/kernel';
 
-const TRACER = 'openeaap.orchestrator';
+/** Finds the provider at each span, so it may be registered later. */
+const tracer = trace.getTracer('openeaap.orchestrator');
 
 /** Runs `work` inside a span; an error marks the span with its code and nothing else. */
 export async function inSpan<T>(name: string, attributes: Attributes, work: (span: Span) => Promise<T>): Promise<T> {
-  return trace.getTracer(TRACER).startActiveSpan(name, { attributes }, async (span) => {
+  return tracer.startActiveSpan(name, { attributes }, async (span) => {
     try {
       return await work(span);
     } catch (thrown) {

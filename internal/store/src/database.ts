@@ -33,8 +33,20 @@ export async function run<Row extends QueryResultRow>(db: Queryable, statement: 
   }
 }
 
+/**
+ * The same on a connection that the caller holds, planned once for it: for statements that are sent all the time. One that
+ * gives all columns of a table may meet a stale plan; then the caller takes another connection (`isStalePlan`).
+ */
+export async function runPlanned<Row extends QueryResultRow>(client: Queryable, statement: Statement, values: readonly unknown[]): Promise<QueryResult<Row>> {
+  try {
+    return await client.query<Row>({ name: statement.name, text: statement.text, values: [...values] });
+  } catch (thrown) {
+    throw toStoreError(thrown);
+  }
+}
+
 /** PostgreSQL has no SQLSTATE of its own for it; `lc_messages` may translate the text, so the place in its source tells. */
-function isStalePlan(thrown: unknown): boolean {
+export function isStalePlan(thrown: unknown): boolean {
   return sqlState(thrown) === '0A000' && typeof thrown === 'object' && thrown !== null && 'routine' in thrown && thrown.routine === 'RevalidateCachedQuery';
 }
 

@@ -1,10 +1,11 @@
 import type { Pool, PoolClient, QueryResultRow } from 'pg';
 import type { Statement } from './database.ts';
-import { run, toStoreError } from './database.ts';
+import { runPlanned, toStoreError } from './database.ts';
 
 /**
  * One connection of a pool, kept by one user who sends one statement at a time. A statement is planned once
  * per connection, so whoever sends the same one all the time must not be handed another connection each time.
+ * The statements must name the columns that they give: a plan that a migration has made stale is not made again.
  * One that broke is thrown away and the next statement takes a fresh one.
  */
 export interface HeldConnection {
@@ -28,7 +29,7 @@ export function createHeldConnection(pool: Pool, settings: string): HeldConnecti
     run: async <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => {
       const client = held ?? (await take());
       try {
-        return (await run<Row>(client, statement, values)).rows;
+        return (await runPlanned<Row>(client, statement, values)).rows;
       } catch (thrown) {
         // A statement that was refused leaves the connection whole; anything else may have broken it.
         if (toStoreError(thrown).code === 'unavailable') drop(client);

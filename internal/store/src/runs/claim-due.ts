@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import type { ClaimedRun, ConcurrencyLimits } from '@openeaap/kernel';
 import type { Statement } from '../database.ts';
-import { run, toJsonb, toStoreError } from '../database.ts';
+import { isStalePlan, run, runPlanned, toJsonb, toStoreError } from '../database.ts';
 import type { ClaimedRow } from './take-over.ts';
 import { TAKE_OVER, toClaimedRun } from './take-over.ts';
 
@@ -77,6 +77,8 @@ WITH RECURSIVE ${PAIRS}, running AS (
  */
 const TAKE_TURN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '3s'; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock(hashtextextended('openeaap_claim', 0))`;
 
+const STALE_TRIES = 64;
+
 export interface DueClaim {
   readonly runs: readonly ClaimedRun[];
   /** ms until the next run is due; 0: there may be more now; null: none waits for a time. */
@@ -87,13 +89,25 @@ export async function claimDue(pool: Pool, claim: { readonly nodeId: string; rea
   const { rows } = await run<{ due: boolean; next_ms: number | null }>(pool, READ_DUE, []);
   const next = rows[0];
   if (next?.due !== true) return { runs: [], nextDueMs: next?.next_ms ?? null };
-  const runs = await inTurn(pool, async (client) => (await run<ClaimedRow>(client, CLAIM_DUE, [claim.nodeId, claim.limit, toJsonb(claim.limits)])).rows);
+  const runs = await inTurn(pool, async (client) => (await runPlanned<ClaimedRow>(client, CLAIM_DUE, [claim.nodeId, claim.limit, toJsonb(claim.limits)])).rows);
   // Nothing, although something is due: its tenant is at its limit, or another node was first.
   return { runs: runs.map((row) => toClaimedRun(row, claim.nodeId)), nextDueMs: runs.length === 0 ? null : 0 };
 }
 
-/** A connection that broke is thrown away: the server undoes what was not committed. */
+/** Connections whose plan a migration has made stale are thrown away, each once; there are no more than the pool has. */
 async function inTurn<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await takeTurn(pool, work);
+    } catch (thrown) {
+      const error = toStoreError(thrown);
+      if (tries === STALE_TRIES || !isStalePlan(error.cause)) throw error;
+    }
+  }
+}
+
+/** A connection that broke is thrown away: the server undoes what was not committed. */
+async function takeTurn<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch((thrown: unknown) => {
     throw toStoreError(thrown);
   });
@@ -106,8 +120,6 @@ async function inTurn<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): 
     await client.query('COMMIT');
     isWhole = true;
     return result;
-  } catch (thrown) {
-    throw toStoreError(thrown);
   } finally {
     client.release(!isWhole);
     if (isWhole) client.off('error', ignore);
