@@ -2,6 +2,7 @@
 // whichever way it ends.
 import { fork, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { NODE_FLAGS } from '../tools/run-server.mjs';
 
 const OUTPUT_KEPT_CHARS = 4_000;
 const CLOSE_LIMIT_MS = 15_000;
@@ -18,9 +19,9 @@ export function startProgram(file, args, env) {
   return watch(spawn(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
-/** Starts a worker process. `call` waits for the answer to one command, for `limitMs` at most. */
+/** Starts a worker process, of every engine with the flags of Node that `npm run serve` uses. `call` waits for the answer to one command, for `limitMs` at most. */
 export function startWorker() {
-  const { child, ended, tail } = watch(fork(fileURLToPath(new URL('worker.mjs', import.meta.url)), [], { env: { ...process.env, ...QUIET }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }));
+  const { child, ended, tail } = watch(fork(fileURLToPath(new URL('worker.mjs', import.meta.url)), [], { execArgv: [...NODE_FLAGS], env: { ...process.env, ...QUIET }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }));
   const waiting = new Map();
   let lastId = 0;
   let onReached = () => undefined;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { root } from './bootstrap.mjs';
 
 // A step makes much that is garbage at once; in a young generation of 16 MiB some of it was copied before it died.
-const NODE_FLAGS = ['--max-semi-space-size=32'];
+export const NODE_FLAGS = ['--max-semi-space-size=64'];
 
 export function runServer(args) {
   const child = spawn(process.execPath, [...NODE_FLAGS, path.join(root, 'cmd/openeaap-server/dist/main.js'), ...args], {

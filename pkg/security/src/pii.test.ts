@@ -1,3 +1,4 @@
+import type { JsonValue } from './json.ts';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { createMasker } from './pii.ts';
 import type { MaskerOptions, Sanitized } from './pii.ts';
@@ -178,6 +179,31 @@ describe('JSON', () => {
     const value = JSON.parse('{"a@b.cn":1,"c@d.cn":2,"__proto__":{"polluted":true}}') as Parameters<typeof builtin.maskJson>[0];
     expect(builtin.sanitizeJson(value)).toBe('{"[masked:email]":1,"[masked:email]#2":2,"__proto__":{"polluted":true}}');
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+
+
+  it('the text of a masked value is that of its masked copy, whatever the value', () => {
+    let seed = 7;
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    const words = ['name', 'value', 'key', 'password', 'token', '__proto__', 'ip', 'a@b.example', '13800138000', '10.0.0.1', '正文', 'x\ud800', 'n\u0000ul', '', 'b', '"q"'];
+    const make = (depth: number): JsonValue => {
+      const kind = random(depth > 9 ? 4 : 7);
+      if (kind === 0) return words[random(words.length)] ?? '';
+      if (kind === 1) return [0, -0, 1.5, 13_800_138_000, 1e21, -7][random(6)] ?? 0;
+      if (kind === 2) return random(2) === 0;
+      if (kind === 3) return null;
+      if (kind === 4) return Array.from({ length: random(4) }, () => make(depth + 1));
+      return Object.fromEntries(Array.from({ length: random(5) }, () => [words[random(words.length)] ?? '', make(depth + 1)]));
+    };
+    const sorted = (value: JsonValue): string => {
+      if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+      if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
+      return `{${Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => `${JSON.stringify(key)}:${sorted(item as JsonValue)}`).join(',')}}`;
+    };
+    for (let n = 0; n < 3_000; n += 1) {
+      const value = make(0);
+      for (const masker of [builtin, createMasker({ policyRules: [], builtin: false, hashKey: 'a key of the tests alone' })]) expect(masker.sanitizeJson(value)).toBe(sorted(masker.maskJson(value)));
+    }
   });
 
   it('gives one text whatever the order of keys', () => {

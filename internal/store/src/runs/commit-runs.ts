@@ -132,10 +132,11 @@ const SETTLEMENTS = (n: number): string => `, settled AS (
   WHERE c.tenant_id = q.tenant_id AND c.counter = q.counter
 )`;
 
+/** One row for all: reading a row for each commit took a tenth of a node's time. */
 const RESULT = `
-SELECT run.tenant_id, run.id, run.last_seq, run.signal_no
-FROM (SELECT CASE WHEN (SELECT count(*) FROM run WHERE user_id <> '') < (SELECT count(*) FROM item) THEN openeaap_refuse() END AS guard) g
-LEFT JOIN run ON TRUE`;
+SELECT string_agg(ran.last_seq || ' ' || ran.signal_no, ',' ORDER BY ran.i) AS answers,
+  CASE WHEN count(*) FILTER (WHERE ran.user_id <> '') < (SELECT count(*) FROM item) THEN openeaap_refuse() END AS guard
+FROM ran`;
 
 /** Parts that a commit may have nothing for. Even unused, each costs the statement its start-up (relations, indexes), so they are left out. */
 const PARTS = [
@@ -157,10 +158,17 @@ const FORMS: ReadonlyMap<string, Statement> = new Map(
 );
 
 export interface CommittedRow {
-  readonly tenant_id: string;
-  readonly id: string;
-  readonly last_seq: string;
-  readonly signal_no: string;
+  /** The newest event and the signal number of each run, in the order of the commits: `12 0,7 1`. */
+  readonly answers: string | null;
+}
+
+export function readAnswers(rows: readonly CommittedRow[]): readonly { readonly lastSeq: number; readonly signalNo: number }[] {
+  const answers = rows[0]?.answers ?? null;
+  if (answers === null) return [];
+  return answers.split(',').map((answer) => {
+    const [lastSeq, signalNo] = answer.split(' ');
+    return { lastSeq: Number(lastSeq), signalNo: Number(signalNo) };
+  });
 }
 
 /** The statement that writes these commits, and its parameters. */
