@@ -198,7 +198,7 @@ describe('JSON', () => {
     const sorted = (value: JsonValue): string => {
       if (typeof value !== 'object' || value === null) return JSON.stringify(value);
       if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
-      return `{${Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => `${JSON.stringify(key)}:${sorted(item as JsonValue)}`).join(',')}}`;
+      return `{${Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => `${JSON.stringify(key)}:${sorted(item)}`).join(',')}}`;
     };
     for (let n = 0; n < 3_000; n += 1) {
       const value = make(0);
