@@ -51,7 +51,7 @@ export const ROLES = ['api', 'orchestrator', 'gateway'] as const;
 export type Role = (typeof ROLES)[number];
 
 export const DEFAULT_PORT = 7080;
-/** Less than the 30 s that Kubernetes gives a pod, more than most model calls take. */
+/** More than most model calls take. A pod needs 15 s more than this (docs/operations.md). */
 const DEFAULT_DRAIN_SECONDS = 25;
 
 const OPTIONS = {

@@ -16,7 +16,7 @@ export interface Database {
   readonly close: () => Promise<void>;
 }
 
-/** 20: the lane, the claims and the heartbeat take one each; the rest is for readers. */
+/** 20: the lane and the notices hold one each; claims, the heartbeat and up to six readers of event pages come and go; the rest is for readers. */
 const POOL_CONNECTIONS = 20;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** How long a start waits for a database that cannot be reached. */

@@ -192,7 +192,7 @@ export async function startNode(deps: DriveDeps, options: NodeOptions): Promise<
       isAlive = await within(deps.store.beatNode(nodeId), wasAlive ? Math.min(heartbeatMs * 2, msLeft()) : heartbeatMs * 2);
       lastBeatAt = sentAt;
       if (isAlive && !wasAlive) bell.ring();
-      if (isAlive) for (const runId of await deps.store.listCancelledRuns(nodeId)) interrupt(runId);
+      if (isAlive) for (const runId of await within(deps.store.listCancelledRuns(nodeId), heartbeatMs)) interrupt(runId);
     } catch (thrown) {
       deps.log.warn({ err: thrown }, 'a heartbeat failed');
       if (msLeft() === 0) isAlive = false;

@@ -64,6 +64,17 @@ describe('notice board', () => {
     expect(b.heard.length).toBeLessThanOrEqual(4);
   });
 
+  test('equal pieces of a model\'s text are told as often as they came', async () => {
+    const [a, b] = [await listener(), await listener()];
+    for (let n = 0; n < 5; n += 1) a.board.post({ kind: 'delta', delta: { runId: 'r', stepNo: 1, text: '0' } });
+    await expect.poll(() => b.heard.length, { timeout: 10_000 }).toBe(5);
+  });
+
+  test('a board that is closed before it listens closes', async () => {
+    const board = createNoticeBoard({ pool, nodeId: randomIds.newId(), clock: systemClock, onNotice: () => undefined, onGap: () => undefined, onError: () => undefined });
+    await expect(board.close()).resolves.toBeUndefined();
+  });
+
   test('a lost connection is made again, and the node is told that it may have missed something', async () => {
     const [a, b] = [await listener(), await listener()];
     await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`);
