@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const SCOPE = '@openeaap/';
 /** What every room may build on. Only programs may know more. */
-const LEAVES = ['kernel', 'security', 'adapter'];
+const LEAVES = ['kernel', 'security', 'proto', 'adapter'];
 /** Tests that need a database take it from here. */
 const SHARED_TESTING = 'internal/store/src/testing';
 
