@@ -111,7 +111,7 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
         name !== 'native'
           ? null
           : {
-              handshake: async () => ({ name, version: '1', protocolVersions: [1], reasoningModes: ['react'] }),
+              handshake: async () => ({ name, version: '1', reasoningModes: ['react'], agents: [] }),
               healthCheck: async () => ({ serving: true, detail: '' }),
               executeStep: async (request, context): Promise<ThinkResponse> => {
                 metered.add(request.stepId);

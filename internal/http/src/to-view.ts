@@ -219,6 +219,8 @@ export function toAgentView({ agent, current }: AgentDetail): View<'AgentView'> 
     configuration: {
       description: configuration.description,
       runtime: configuration.runtime,
+      entrypoint: configuration.entrypoint,
+      settings: configuration.settings,
       reasoning: configuration.reasoning,
       system_prompt: configuration.systemPrompt,
       tools: [...configuration.tools],

@@ -281,6 +281,8 @@ export const AgentView = component(
     configuration: Type.Object({
       description: Text,
       runtime: Text,
+      entrypoint: Text,
+      settings: Json('For the hosted agent.'),
       reasoning: Text,
       system_prompt: Text,
       tools: Type.Array(Text),

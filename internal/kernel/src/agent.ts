@@ -1,3 +1,4 @@
+import type { JsonObject } from './json.ts';
 import { LIMITS } from './limits.ts';
 
 export type AgentStatus = 'draft' | 'published' | 'deprecated';
@@ -22,6 +23,10 @@ export interface AgentConfiguration {
   readonly description: string;
   /** Name of the runtime plugin; `native` is the one in the process. */
   readonly runtime: string;
+  /** Which of the agents that the runtime hosts; empty: the runtime's only one. */
+  readonly entrypoint: string;
+  /** For the hosted agent; the platform does not look into it. */
+  readonly settings: JsonObject;
   readonly reasoning: ReasoningMode;
   readonly systemPrompt: string;
   /** Names of the tools that the agent may propose; the PDP still decides each call. */
@@ -48,6 +53,8 @@ export interface AgentModel {
 export const AGENT_DEFAULTS: AgentConfiguration = {
   description: '',
   runtime: 'native',
+  entrypoint: '',
+  settings: {},
   reasoning: 'react',
   systemPrompt: '',
   tools: [],

@@ -46,7 +46,7 @@ async function tryCall(state: RunState, act: ActStep, deps: DriveDeps, signal: A
   try {
     const outcome = await inSpan('Tool.Execute', { 'tool.name': act.tool, 'tool.input_size': JSON.stringify(args).length, 'gen_ai.tool.name': act.tool }, () =>
       deps.tools.call(
-        { tool: act.tool, args, idempotencyKey: callIdempotencyKey(state.run.id, act.no), runId: state.run.id, stepId: act.id, dryRun: false },
+        { tool: act.tool, args, idempotencyKey: callIdempotencyKey(state.run.id, act.no), runId: state.run.id, stepId: act.id, stepNo: act.no, agentId: state.agent.id, dryRun: false },
         { signal, principal: state.run.principal, traceContext: traceHeaders({ traceId: state.run.traceId, rootSpanId: state.rootSpanId }) },
       ),
     );

@@ -27,7 +27,7 @@ const pack = (name: string, specs: readonly ToolSpec[], call: Call = async () =>
 const open = (call?: Call, spec: Partial<ToolSpec> = {}) =>
   createRegistry({ plugins: [pack('p', [{ ...SPEC, ...spec }], call)], secret: (name) => ({ FIREWALL_KEY: 'k1', OTHER: 'k2' })[name] });
 
-const INVOCATION: ToolInvocation = { tool: 'block', args: { ip: '1.2.3.4' }, idempotencyKey: 'r:1', runId: 'r', stepId: 's', dryRun: false };
+const INVOCATION: ToolInvocation = { tool: 'block', args: { ip: '1.2.3.4' }, idempotencyKey: 'r:1', runId: 'r', stepId: 's', stepNo: 2, agentId: 'a', dryRun: false };
 const CONTEXT = { signal: new AbortController().signal, principal: { tenantId: 't', userId: 'u', groups: [], clearance: 1 as const }, traceContext: {} };
 const never = (): Promise<never> => new Promise(() => undefined);
 

@@ -21,7 +21,7 @@ import type {
   StepError,
   TokenUsage,
 } from '@openeaap/kernel';
-import { NO_USAGE, PRIORITIES, PlatformError } from '@openeaap/kernel';
+import { AGENT_DEFAULTS, NO_USAGE, PRIORITIES, PlatformError } from '@openeaap/kernel';
 
 /**
  * Rows as they come from PostgreSQL, and the pure functions that turn them into the kernel's
@@ -313,12 +313,15 @@ export interface AgentRow {
   readonly id: string;
   readonly name: string;
   readonly version: string;
-  readonly configuration: AgentConfiguration;
+  readonly configuration: Partial<AgentConfiguration>;
   readonly status: AgentStatus;
   readonly created_at: Date;
   readonly updated_at: Date;
   readonly is_current: boolean;
 }
+
+/** What was written before a setting existed means its default. */
+const toConfiguration = (stored: Partial<AgentConfiguration>): AgentConfiguration => ({ ...AGENT_DEFAULTS, ...stored });
 
 export function toAgent(row: AgentRow): Agent & { readonly current: boolean } {
   return {
@@ -327,7 +330,7 @@ export function toAgent(row: AgentRow): Agent & { readonly current: boolean } {
     name: row.name,
     version: row.version,
     status: row.status,
-    configuration: row.configuration,
+    configuration: toConfiguration(row.configuration),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     current: row.is_current,

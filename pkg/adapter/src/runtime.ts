@@ -3,6 +3,7 @@ import type {
   GovernanceConstraints,
   JsonObject,
   JsonValue,
+  Principal,
   Proposal,
   ReasoningMode,
   Step,
@@ -31,7 +32,16 @@ export interface RuntimeAdapter {
 export interface RuntimeHandshake {
   readonly name: string;
   readonly version: string;
-  readonly protocolVersions: readonly number[];
+  /** Reasoning modes of an agent that names no entrypoint; empty: there is no such agent. */
+  readonly reasoningModes: readonly ReasoningMode[];
+  /** Agents that the runtime hosts by name; an agent of the platform names one as its `entrypoint`. */
+  readonly agents: readonly HostedAgent[];
+}
+
+export interface HostedAgent {
+  readonly name: string;
+  readonly description: string;
+  /** Empty: it has a way of its own. */
   readonly reasoningModes: readonly ReasoningMode[];
 }
 
@@ -41,7 +51,11 @@ export interface ThinkRequest {
   readonly stepId: string;
   readonly stepNo: number;
   readonly agentId: string;
+  readonly agentName: string;
+  readonly agentVersion: string;
   readonly agent: AgentConfiguration;
+  /** On whose behalf. */
+  readonly principal: Principal;
   /** W3C trace context headers. */
   readonly traceContext: Readonly<Record<string, string>>;
   /** The input of the run. */

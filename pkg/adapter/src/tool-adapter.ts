@@ -25,6 +25,9 @@ export interface ToolInvocation {
   readonly idempotencyKey: string;
   readonly runId: string;
   readonly stepId: string;
+  readonly stepNo: number;
+  /** The agent of the platform on whose behalf the call is made. */
+  readonly agentId: string;
   readonly dryRun: boolean;
 }
 

@@ -35,7 +35,7 @@ describe('the native runtime', () => {
   test('says who it is and what it can do; errors of the gateway come through as they are', async () => {
     const failure = new PlatformError('model_unavailable', 'down');
     const runtime = createNativeRuntime({ version: '1.2.3', chat: () => Promise.reject(failure) });
-    expect(await runtime.handshake()).toEqual({ name: 'native', version: '1.2.3', protocolVersions: [1], reasoningModes: REASONING_MODES });
+    expect(await runtime.handshake()).toEqual({ name: 'native', version: '1.2.3', reasoningModes: REASONING_MODES, agents: [] });
     expect(await runtime.healthCheck()).toMatchObject({ serving: true });
     await expect(runtime.executeStep(aRequest(), { signal: new AbortController().signal, onDelta: () => undefined })).rejects.toBe(failure);
   });

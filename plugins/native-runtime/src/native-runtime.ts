@@ -19,7 +19,7 @@ export interface NativeRuntimeOptions {
 /** OpenEAAP's own runtime: ReAct, chain of thought and tree of thoughts, without memory of its own. */
 export function createNativeRuntime(options: NativeRuntimeOptions): RuntimeAdapter {
   return {
-    handshake: async () => ({ name: 'native', version: options.version, protocolVersions: [1], reasoningModes: REASONING_MODES }),
+    handshake: async () => ({ name: 'native', version: options.version, reasoningModes: REASONING_MODES, agents: [] }),
     healthCheck: async () => ({ serving: true, detail: 'in the process' }),
     executeStep: async (request, context) => {
       const strategy = strategyFor(request);

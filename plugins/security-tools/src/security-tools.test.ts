@@ -45,7 +45,7 @@ const json = (response: ServerResponse, body: unknown, status = 200): void => {
 };
 
 function invocation(tool: string, args: ToolInvocation['args'], extra: Partial<ToolInvocation> = {}): ToolInvocation {
-  return { tool, args, idempotencyKey: 'run-1:4', runId: 'run-1', stepId: 'step-4', dryRun: false, ...extra };
+  return { tool, args, idempotencyKey: 'run-1:4', runId: 'run-1', stepId: 'step-4', stepNo: 4, agentId: 'a', dryRun: false, ...extra };
 }
 
 const context = (extra: Partial<ToolContext> = {}): ToolContext => ({

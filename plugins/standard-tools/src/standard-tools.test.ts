@@ -7,7 +7,7 @@ import { createStandardTools } from './index.ts';
 
 const principal: Principal = { tenantId: 't', userId: 'alice', groups: ['soc'], clearance: 2 };
 const context = (signal = new AbortController().signal): ToolContext => ({ signal, principal, secrets: {}, traceContext: {} });
-const invocation = (tool: string, args: ToolInvocation['args']): ToolInvocation => ({ tool, args, idempotencyKey: 'k', runId: 'r', stepId: 's', dryRun: false });
+const invocation = (tool: string, args: ToolInvocation['args']): ToolInvocation => ({ tool, args, idempotencyKey: 'k', runId: 'r', stepId: 's', stepNo: 2, agentId: 'a', dryRun: false });
 const search = (args: ToolInvocation['args']): ToolInvocation => invocation('search_knowledge', args);
 
 const chunk = (extra: Partial<KnowledgeChunk> = {}): KnowledgeChunk => ({

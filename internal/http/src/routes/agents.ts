@@ -1,6 +1,6 @@
 import type { Static } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
-import type { AgentConfiguration, AgentStatus, ReasoningMode } from '@openeaap/kernel';
+import type { AgentConfiguration, AgentStatus, JsonObject, ReasoningMode } from '@openeaap/kernel';
 import { AGENT_DEFAULTS, isUuid, LIMITS, PlatformError, REASONING_MODES } from '@openeaap/kernel';
 import { AgentRefParams, NAME_CHARS, NAME_PATTERN, PAGE, Strict, toPageRequest, VERSION_CHARS } from '../request-schema.ts';
 import type { Routes } from '../route-context.ts';
@@ -10,6 +10,7 @@ import { AgentView, pageOf, refTo } from '../view-schema.ts';
 
 const PROMPT_CHARS = 262_144;
 const TEXT_CHARS = 4_096;
+const SETTINGS_KEYS = 100;
 const TOOLS_PER_AGENT = 256;
 const COMPLETION_TOKENS_CEILING = 1_000_000;
 const TEMPERATURE_CEILING = 2;
@@ -28,6 +29,8 @@ const ModelInput = Strict({
 const ConfigurationInput = Strict({
   description: ShortText('For people.'),
   runtime: Type.Optional(Name('Name of the runtime plugin; default native.')),
+  entrypoint: Type.Optional(Type.String({ maxLength: NAME_CHARS, description: 'Which of the agents that the runtime hosts; empty: its only one.' })),
+  settings: Type.Optional(Type.Unsafe<JsonObject>({ type: 'object', maxProperties: SETTINGS_KEYS, description: 'For the hosted agent; the platform does not look into it. No secrets: anybody who may read agents reads this.' })),
   reasoning: Type.Optional(Type.Unsafe<ReasoningMode>({ enum: [...REASONING_MODES] })),
   system_prompt: Type.Optional(Type.String({ maxLength: PROMPT_CHARS })),
   tools: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: NAME_CHARS }), { maxItems: TOOLS_PER_AGENT, uniqueItems: true, description: 'Tools that the agent may propose.' })),
@@ -117,6 +120,8 @@ function toConfiguration(input: Static<typeof ConfigurationInput>): AgentConfigu
   return {
     description: input.description ?? defaults.description,
     runtime: input.runtime ?? defaults.runtime,
+    entrypoint: input.entrypoint ?? defaults.entrypoint,
+    settings: input.settings ?? defaults.settings,
     reasoning: input.reasoning ?? defaults.reasoning,
     systemPrompt: input.system_prompt ?? defaults.systemPrompt,
     tools: input.tools ?? defaults.tools,

@@ -11,7 +11,7 @@ export const LOOK_UP: ToolSpec = {
 
 export function aRequest(journal: readonly Step[] = [], agent: Partial<AgentConfiguration> = {}, rest: Partial<ThinkRequest> = {}): ThinkRequest {
   return {
-    tenantId: 't', runId: 'r', stepId: 's', stepNo: journal.length + 1, agentId: 'a', agent: { ...AGENT_DEFAULTS, systemPrompt: 'You are a test.', ...agent },
+    tenantId: 't', runId: 'r', stepId: 's', stepNo: journal.length + 1, agentId: 'a', agentName: 'a', agentVersion: '1', principal: { tenantId: 't', userId: 'u', groups: [], clearance: 1 }, agent: { ...AGENT_DEFAULTS, systemPrompt: 'You are a test.', ...agent },
     traceContext: {}, input: 'the task', journal, tools: [LOOK_UP], ephemeralCredentials: {}, constraints: NO_CONSTRAINTS, ...rest,
   };
 }
