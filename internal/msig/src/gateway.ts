@@ -5,7 +5,7 @@ import type { ChatReply, ChatRequest, ErrorCode, TokenUsage } from '@openeaap/ke
 import type { Backend, BackendReply, TokenCounts } from './backend.ts';
 import type { BackendConfig, BackendType, GatewayConfig } from './config.ts';
 import { startInvokeSpan } from './invoke-span.ts';
-import { linkAbort } from './link-abort.ts';
+import { inTime } from './in-time.ts';
 import { createOpenAiBackend } from './openai-backend.ts';
 import { parseScript } from './script.ts';
 import { createScriptedBackend } from './scripted-backend.ts';
@@ -113,7 +113,10 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
     const startedMs = deps.now();
     const spent: TokenUsage[] = [];
     const onUsage = (counts: TokenCounts): void => void spent.push(price(counts, selected.costUsdPer1k));
+    let isSettled = false;
     const settle = (reply: BackendReply | null, error: PlatformError | null): void => {
+      if (isSettled) return;
+      isSettled = true;
       const usage = spent.reduce(addUsage, NO_USAGE);
       const latencyMs = deps.now() - startedMs;
       const seen = { usage, backend: selected.name, model: reply?.model ?? selected.model, latencyMs };
@@ -122,8 +125,22 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
       noteHealth(health, selected.name, error);
       deps.observe?.({ ...seen, outcome: error?.code ?? 'ok', attribution: options.attribution });
     };
+    const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, selected.timeoutMs);
+    const bounds = {
+      caller: options.signal,
+      closing: closing.signal,
+      timeoutMs,
+      timedOut: () => timedOut(selected.name, timeoutMs),
+      // Not when the backend has noticed: a step's usage is taken as soon as the step was stopped.
+      onStopped: (reason: PlatformError) => settle(null, reason),
+    };
     try {
-      const reply = await span.run(() => chatInTime({ backend, selected, request, options, onUsage, closing: closing.signal, now: deps.now }));
+      const reply = await span.run(() => inTime(bounds, (signal) => backend.chat(request, {
+        signal,
+        deadlineMs: startedMs + timeoutMs,
+        onDelta: options.onDelta ?? (() => undefined),
+        onUsage,
+      })));
       settle(reply, null);
       return { ...reply, usage: price(reply.usage, selected.costUsdPer1k), backend: selected.name };
     } catch (thrown) {
@@ -148,42 +165,6 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
 function createBackend(config: BackendConfig, deps: GatewayDeps): Backend {
   if (config.type === 'scripted') return createScriptedBackend(parseScript(config.script, deps.readScript(config.script)));
   return createOpenAiBackend(config, deps);
-}
-
-interface TimedChat {
-  readonly backend: Backend;
-  readonly selected: BackendConfig;
-  readonly request: ChatRequest;
-  readonly options: ChatOptions;
-  readonly onUsage: (counts: TokenCounts) => void;
-  readonly closing: AbortSignal;
-  readonly now: () => number;
-}
-
-/** One chat under everything that can end it early: the caller, the clock, and the end of the gateway. */
-async function chatInTime({ backend, selected, request, options, onUsage, closing, now }: TimedChat): Promise<BackendReply> {
-  const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, selected.timeoutMs);
-  const call = linkAbort(closing);
-  const cancel = (): void => call.abort(new PlatformError('cancelled', 'The chat was cancelled.'));
-  if (options.signal.aborted) cancel();
-  else options.signal.addEventListener('abort', cancel, { once: true });
-  const timer = setTimeout(() => call.abort(timedOut(selected.name, timeoutMs)), timeoutMs);
-  try {
-    call.signal.throwIfAborted();
-    return await backend.chat(request, {
-      signal: call.signal,
-      deadlineMs: now() + timeoutMs,
-      onDelta: options.onDelta ?? (() => undefined),
-      onUsage,
-    });
-  } catch (thrown) {
-    // Whatever broke because of the abort is only its echo; the reason is the error.
-    throw call.signal.aborted ? call.signal.reason : thrown;
-  } finally {
-    clearTimeout(timer);
-    options.signal.removeEventListener('abort', cancel);
-    call.unlink();
-  }
 }
 
 function timedOut(backend: string, timeoutMs: number): PlatformError {

@@ -3,6 +3,8 @@ export { BACKEND_TYPES, describeInactiveSettings, parseGatewayConfig, ROUTING_ST
 export type { BackendConfig, BackendType, GatewayConfig, SemanticCacheConfig } from './config.ts';
 export { createGateway } from './gateway.ts';
 export type { Attribution, BackendHealth, ChatOptions, Gateway, GatewayDeps, GatewayEvent, GatewayHealth, ModelInfo } from './gateway.ts';
+export { createOpenAiChat } from './openai-chat.ts';
+export type { OpenAiChat, OpenAiChatCall, OpenAiChatDeps } from './openai-chat.ts';
 export { withOpenAiEnvironment } from './openai-environment.ts';
 export type { OpenAiEnvironment } from './openai-environment.ts';
 export type { StepUsage } from './usage-meter.ts';

@@ -1,7 +1,6 @@
 import { isJsonObject, LIMITS } from '@openeaap/kernel';
 import type { JsonObject } from '@openeaap/kernel';
 import { createParser } from 'eventsource-parser';
-import type { ReplyAssembler } from './reply-assembler.ts';
 import { closedMidStream, errorOfStatus, invalidOutput } from './upstream-error.ts';
 import type { UpstreamContext } from './upstream-error.ts';
 
@@ -13,9 +12,21 @@ const WIRE_BYTES_MAX = LIMITS.modelReplyBytes * 64;
 /** A whole JSON answer: its text may be escaped to six times its size, but seldom is. */
 const JSON_BYTES_MAX = LIMITS.modelReplyBytes * 4;
 
-export interface AnswerSinks {
-  readonly assembler: ReplyAssembler;
-  readonly onDelta: (text: string) => void;
+/** Where an answer goes. */
+export interface AnswerSink {
+  /** One event of a stream; `text` is its JSON as it came. Errors: `model_invalid_output`. */
+  readonly add: (chunk: JsonObject, text: string) => void;
+  /** The whole answer of a server that does not stream; without this it is added like an event. */
+  readonly addDocument?: (document: JsonObject, text: string) => void;
+  /** The server said why it stopped. */
+  readonly isFinished: () => boolean;
+  /** Awaited after each piece of the body: a slow reader holds the server back, so nothing piles up. */
+  readonly drained?: () => Promise<void> | null;
+  /** Of a document; default: enough for the text of a chat. */
+  readonly documentBytesMax?: number;
+}
+
+export interface AnswerTimes {
   /** The first byte of the body is there. */
   readonly onFirstByte: () => void;
   /** The answer is complete; what may still come is worth waiting for only this long. */
@@ -28,30 +39,34 @@ const END_GRACE_MS = 100;
 const USAGE_GRACE_MS = 2_000;
 
 /**
- * Reads the body of a 200 answer into the assembler: server-sent events, or one JSON document
+ * Reads the body of a 200 answer into the sink: server-sent events, or one JSON document
  * from servers that do not stream. Told apart by the first character, for content types lie.
  * Errors: `model_unavailable` (closed before the end, an error in the stream), `model_rejected`,
  * `model_invalid_output`; whatever the connection throws.
  */
-export async function readAnswer(body: AsyncIterable<Uint8Array>, context: UpstreamContext, sinks: AnswerSinks): Promise<void> {
+export async function readAnswer(body: AsyncIterable<Uint8Array>, context: UpstreamContext, sink: AnswerSink, times: AnswerTimes): Promise<void> {
   const decoder = new TextDecoder();
-  const stream = createEventReader(context, sinks);
+  const stream = createEventReader(context, sink, times);
+  const documentBytesMax = sink.documentBytesMax ?? JSON_BYTES_MAX;
   let form: 'unknown' | 'json' | 'events' = 'unknown';
   let json = '';
   let bytes = 0;
-  for await (const chunk of untilComplete(body, () => stream.isDone() || sinks.assembler.isFinished())) {
-    if (bytes === 0) sinks.onFirstByte();
+  for await (const chunk of untilComplete(body, () => stream.isDone() || sink.isFinished())) {
+    if (bytes === 0) times.onFirstByte();
     bytes += chunk.byteLength;
     if (bytes > WIRE_BYTES_MAX) throw tooLarge(context, WIRE_BYTES_MAX);
     const text = decoder.decode(chunk, { stream: true });
     if (form === 'unknown' && text.trim() !== '') form = text.trimStart().startsWith('{') ? 'json' : 'events';
     if (form === 'json') {
       json += text;
-      if (bytes > JSON_BYTES_MAX) throw tooLarge(context, JSON_BYTES_MAX);
+      if (bytes > documentBytesMax) throw tooLarge(context, documentBytesMax);
     } else stream.feed(text);
+    const waiting = sink.drained?.() ?? null;
+    if (waiting !== null) await waiting;
   }
-  if (form === 'json') addDocument(json + decoder.decode(), context, sinks);
+  if (form === 'json') addDocument(json + decoder.decode(), context, sink);
   else stream.end(bytes);
+  await sink.drained?.();
 }
 
 /** The chunks of the body; a connection that breaks after the answer was complete has merely ended. */
@@ -81,7 +96,7 @@ interface EventReader {
   readonly end: (bytes: number) => void;
 }
 
-function createEventReader(context: UpstreamContext, sinks: AnswerSinks): EventReader {
+function createEventReader(context: UpstreamContext, sink: AnswerSink, times: AnswerTimes): EventReader {
   let done = false;
   let finished = false;
   let events = 0;
@@ -91,16 +106,15 @@ function createEventReader(context: UpstreamContext, sinks: AnswerSinks): EventR
       if (done) return;
       if (data.trim() === '[DONE]') {
         done = true;
-        sinks.onTail(END_GRACE_MS);
+        times.onTail(END_GRACE_MS);
         return;
       }
       const chunk = parseObject(data, context);
       throwInStreamError(chunk, context, event);
       events += 1;
-      const text = sinks.assembler.add(chunk);
-      if (text !== '') sinks.onDelta(text);
-      if (!finished && sinks.assembler.isFinished()) sinks.onTail(USAGE_GRACE_MS);
-      finished = sinks.assembler.isFinished();
+      sink.add(chunk, data);
+      if (!finished && sink.isFinished()) times.onTail(USAGE_GRACE_MS);
+      finished = sink.isFinished();
     },
     onError: (error) => {
       if (error.type === 'max-buffer-size-exceeded') throw tooLarge(context, JSON_BYTES_MAX);
@@ -112,18 +126,17 @@ function createEventReader(context: UpstreamContext, sinks: AnswerSinks): EventR
     end: (bytes) => {
       // The last event may lack its blank line.
       parser.reset({ consume: true });
-      if (done || sinks.assembler.isFinished()) return;
+      if (done || sink.isFinished()) return;
       if (events > 0) throw closedMidStream(context);
       throw invalidOutput(context, bytes === 0 ? 'gave an answer without a body.' : 'gave an answer that is neither a stream of events nor JSON.');
     },
   };
 }
 
-function addDocument(json: string, context: UpstreamContext, sinks: AnswerSinks): void {
+function addDocument(json: string, context: UpstreamContext, sink: AnswerSink): void {
   const document = parseObject(json, context);
   throwInStreamError(document, context, undefined);
-  const text = sinks.assembler.add(document);
-  if (text !== '') sinks.onDelta(text);
+  (sink.addDocument ?? sink.add)(document, json);
 }
 
 function parseObject(text: string, context: UpstreamContext): JsonObject {

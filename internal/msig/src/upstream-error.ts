@@ -19,11 +19,23 @@ const CURES: Readonly<Record<number, string>> = {
   422: 'It did not accept the request; check that the model supports what the agent asks for.',
 };
 
-/** Maps an HTTP status other than 2xx. `retryAfterMs` comes from the headers. */
-export function errorOfStatus(context: UpstreamContext, answer: { readonly status: number; readonly body: string; readonly retryAfterMs: number | null }): PlatformError {
+/** What a server refused with; the last two come from the headers. */
+export interface RefusedAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly retryAfterMs: number | null;
+  /** False when the server says that another try is of no use (`x-should-retry: false`). */
+  readonly shouldRetry?: boolean;
+}
+
+/** Maps an HTTP status other than 2xx. */
+export function errorOfStatus(context: UpstreamContext, answer: RefusedAnswer): PlatformError {
   const { status } = answer;
   const cause = serverMessage(context, answer.body);
-  const details: ErrorDetails = { backend: context.backend, status, ...(answer.retryAfterMs === null ? {} : { retry_after_ms: answer.retryAfterMs }) };
+  const details: ErrorDetails = { backend: context.backend, status, ...(answer.retryAfterMs === null ? {} : { retry_after_ms: answer.retryAfterMs }), ...(answer.shouldRetry === false ? { should_retry: false } : {}) };
+  if (status === 429 && answer.shouldRetry === false) {
+    return new PlatformError('model_rejected', `The model backend "${context.backend}" refused the request for good (HTTP 429): a quota is used up.`, { details, cause });
+  }
   if (status === 429) return new PlatformError('model_unavailable', `The model backend "${context.backend}" takes no more requests at the moment (HTTP 429).`, { details, cause });
   if (status === 408 || status === 425 || status >= 500) {
     return new PlatformError('model_unavailable', `The model backend "${context.backend}" failed (HTTP ${status}).`, { details, cause });
