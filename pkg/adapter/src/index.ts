@@ -1,2 +1,3 @@
 export * from './runtime.ts';
 export * from './tool-adapter.ts';
+export * from './wire/index.ts';
