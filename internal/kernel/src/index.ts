@@ -16,5 +16,6 @@ export * from './run.ts';
 export * from './schedule.ts';
 export * from './signal.ts';
 export * from './step.ts';
+export * from './step-credentials.ts';
 export * from './tool.ts';
 export * from './transition.ts';

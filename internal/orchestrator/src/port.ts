@@ -89,8 +89,8 @@ export interface ToolPort {
   readonly find: (name: string) => ToolSpec | null;
   /** null: valid. Otherwise what is wrong, for the model to read. */
   readonly validate: (tool: string, args: JsonValue) => string | null;
-  /** Errors: PlatformError. The output is within the limits. */
-  readonly call: (invocation: ToolInvocation, context: { readonly signal: AbortSignal; readonly principal: Principal; readonly traceContext: Readonly<Record<string, string>> }) => Promise<ToolOutcome>;
+  /** `credentials` are those of the step; a tool gets what its spec names. Errors: PlatformError, with `details.sent` false when the tool never saw the call. The output is within the limits. */
+  readonly call: (invocation: ToolInvocation, context: { readonly signal: AbortSignal; readonly principal: Principal; readonly traceContext: Readonly<Record<string, string>> }, credentials?: Readonly<Record<string, string>>) => Promise<ToolOutcome>;
 }
 
 export interface RuntimePort {
@@ -109,6 +109,8 @@ export interface StepIdentity {
   readonly tenantId: string;
   readonly runId: string;
   readonly stepId: string;
+  /** null: a think. */
+  readonly tool: string | null;
   readonly agentId: string;
   readonly userId: string;
   readonly traceId: string;

@@ -1,10 +1,19 @@
-import type { JsonValue, ToolSpec } from '@openeaap/kernel';
-import { LIMITS, PlatformError, linkSignals, toPlatformError, unlessAborted } from '@openeaap/kernel';
-import type { RuntimeAdapter, ToolAdapter, ToolContext, ToolInvocation, ToolOutcome } from '@openeaap/adapter';
+import type { HostedAgent, RuntimeAdapter, ToolAdapter, ToolContext, ToolInvocation, ToolOutcome } from '@openeaap/adapter';
+import type { Clock, JsonValue, ToolSpec } from '@openeaap/kernel';
+import { LIMITS, PlatformError, hashJson, linkSignals, systemClock, toPlatformError, unlessAborted } from '@openeaap/kernel';
+import type { DeclarationSource, PluginDeclaration } from './declare/plugin-declaration.ts';
 import { limitOutput } from './limit-output.ts';
+import { scrubSecrets, scrubText } from './scrub-secrets.ts';
+import type { CopyTimes } from './supervise/keep-copy.ts';
+import { COPY_TIMES } from './supervise/keep-copy.ts';
+import type { OpenPeer } from './supervise/plugin-peer.ts';
+import type { SupervisedPlugin } from './supervise/supervise-plugin.ts';
+import { supervisePlugin } from './supervise/supervise-plugin.ts';
+import { toRemoteRuntime } from './to-remote-runtime.ts';
 import type { ArgumentCheck } from './validate-arguments.ts';
 import { compileArgumentCheck } from './validate-arguments.ts';
 
+/** A plugin in this process. */
 export type Plugin =
   | { readonly kind: 'runtime'; readonly name: string; readonly adapter: RuntimeAdapter }
   | { readonly kind: 'tools'; readonly name: string; readonly adapter: ToolAdapter };
@@ -13,92 +22,294 @@ export interface RegistryOptions {
   readonly plugins: readonly Plugin[];
   /** The value of a secret; undefined: not configured. */
   readonly secret: (name: string) => string | undefined;
+  /** How copies of a declared plugin come to be; without it nothing can be declared. */
+  readonly toOpenPeer?: (declaration: PluginDeclaration) => OpenPeer;
+  readonly onNews?: (news: PluginNews) => void;
+  readonly clock?: Clock;
+  readonly times?: CopyTimes;
+}
+
+/** Something that an operator may want to read in the log. */
+export interface PluginNews {
+  readonly plugin: string;
+  readonly status: PluginStatus['status'];
+  readonly detail: string;
 }
 
 /** Which plugins there are, what they offer, and the one way to call them. */
 export interface Registry {
   readonly findTool: (name: string) => ToolSpec | null;
   readonly findRuntime: (name: string) => RuntimeAdapter | null;
+  /** Agents that a runtime plugin hosts; null: no such plugin, or it has not said yet. */
+  readonly listAgents: (runtime: string) => readonly HostedAgent[] | null;
+  readonly isDeclared: (name: string) => boolean;
   readonly listTools: () => readonly { readonly spec: ToolSpec; readonly plugin: string }[];
   readonly listPlugins: () => Promise<readonly PluginStatus[]>;
   /** null: valid. */
   readonly validate: (tool: string, args: JsonValue) => string | null;
   /**
-   * One call, with the tool's timeout, its secrets and nothing else, and a bounded result. Errors:
-   * PlatformError `tool_timeout`, `tool_unavailable`, `tool_failed`, `cancelled`, `not_found`.
+   * One call, with the tool's timeout, its secrets and nothing else, and a bounded result. `credentials` are those minted
+   * for this step; a tool gets the ones that its spec names. Errors: PlatformError `tool_timeout`, `tool_unavailable`,
+   * `tool_failed`, `cancelled`, `not_found`; `details.sent` is false when the tool certainly never saw the call.
    */
-  readonly call: (invocation: ToolInvocation, context: Omit<ToolContext, 'secrets'>) => Promise<ToolOutcome>;
+  readonly call: (invocation: ToolInvocation, context: Omit<ToolContext, 'secrets'>, credentials?: Readonly<Record<string, string>>) => Promise<ToolOutcome>;
+  /**
+   * Makes the plugins of one source those of the list: new ones start, missing ones end, changed ones are replaced by
+   * a new copy that takes over when it is ready; if it never is, the old one stays. Errors: conflict.
+   */
+  readonly declare: (source: DeclarationSource, declarations: readonly PluginDeclaration[]) => void;
+  /** Replaces the copies of a declared plugin one for one. Errors: not_found, conflict (not a declared one). */
+  readonly restart: (name: string) => void;
+  /** Resolves when every declared plugin has been judged once, or when the time is up. */
+  readonly settle: (timeoutMs: number) => Promise<void>;
+  readonly close: (graceMs: number) => Promise<void>;
 }
 
 export interface PluginStatus {
   readonly name: string;
   readonly version: string;
-  readonly kind: Plugin['kind'];
-  readonly status: 'ready' | 'down';
+  readonly kind: 'runtime' | 'tools';
+  readonly status: 'ready' | 'degraded' | 'starting' | 'sick' | 'incompatible' | 'refused' | 'conflict' | 'down';
   readonly detail: string;
+  readonly source: 'built-in' | DeclarationSource;
+  /** Language and version of its SDK; empty for what is in the process. */
+  readonly sdk: string;
+  readonly copies: { readonly ready: number; readonly wanted: number; readonly restarts: number };
+  readonly tools: readonly string[];
+  readonly agents: readonly string[];
+  readonly warnings: readonly string[];
 }
 
-interface Entry {
+interface ToolEntry {
   readonly spec: ToolSpec;
   readonly plugin: string;
-  readonly adapter: ToolAdapter;
   readonly check: ArgumentCheck;
+  readonly secrets: readonly string[];
+  readonly call: (invocation: ToolInvocation, context: ToolContext) => Promise<ToolOutcome>;
 }
+
+interface Declared {
+  readonly source: DeclarationSource;
+  declaration: PluginDeclaration;
+  hash: string;
+  current: SupervisedPlugin;
+  /** Its successor, until that is ready. */
+  next: SupervisedPlugin | null;
+  told: string;
+}
+
+/** For steps under way when a plugin is replaced or withdrawn. */
+const REPLACE_GRACE_MS = 30_000;
 
 /** Errors: conflict (two plugins with one tool name, or one name twice), invalid_input (a schema is not valid). */
 export async function createRegistry(options: RegistryOptions): Promise<Registry> {
-  const runtimes = new Map<string, RuntimeAdapter>();
-  const tools = new Map<string, Entry>();
-  const versions = new Map<Plugin, string>();
+  const clock = options.clock ?? systemClock;
+  const builtIn = new Map<string, BuiltIn>();
+  const declared = new Map<string, Declared>();
+  const checks = new WeakMap<ToolSpec, ArgumentCheck>();
+  const leaving = new Set<Promise<void>>();
+  let tools = new Map<string, ToolEntry>();
+
   for (const plugin of options.plugins) {
-    if ([...versions.keys()].some((other) => other.name === plugin.name)) throw new PlatformError('conflict', `Two plugins are called "${plugin.name}". Rename one of them.`);
+    if (builtIn.has(plugin.name)) throw new PlatformError('conflict', `Two plugins are called "${plugin.name}". Rename one of them.`);
     const handshake = await plugin.adapter.handshake();
-    versions.set(plugin, handshake.version);
-    if (plugin.kind === 'runtime') runtimes.set(plugin.name, plugin.adapter);
-    else if ('tools' in handshake) for (const spec of handshake.tools) addTool(tools, { spec, plugin: plugin.name, adapter: plugin.adapter, check: compileArgumentCheck(spec) });
+    builtIn.set(plugin.name, { plugin, version: handshake.version, tools: 'tools' in handshake ? handshake.tools : [] });
+    refuseConflicts(plugin.name, 'tools' in handshake ? handshake.tools : []);
+    rebuild();
   }
+
   return {
     findTool: (name) => tools.get(name)?.spec ?? null,
-    findRuntime: (name) => runtimes.get(name) ?? null,
+    findRuntime,
+    listAgents: (runtime) => declared.get(runtime)?.current.offer()?.agents ?? null,
+    isDeclared: (name) => declared.has(name),
     listTools: () => [...tools.values()].map(({ spec, plugin }) => ({ spec, plugin })),
-    listPlugins: () => Promise.all([...versions].map(([plugin, version]) => statusOf(plugin, version))),
+    listPlugins: async () => [...(await Promise.all([...builtIn.values()].map(statusOfBuiltIn))), ...[...declared.values()].map((entry) => statusOf(entry, options.secret))],
     validate: (tool, args) => tools.get(tool)?.check(args) ?? null,
-    call: async (invocation, context) => {
+    call: async (invocation, context, credentials = {}) => {
       const entry = tools.get(invocation.tool);
-      if (entry === undefined) throw new PlatformError('not_found', `There is no tool "${invocation.tool}".`);
-      return callTool(entry, invocation, { ...context, secrets: secretsOf(entry.spec, options.secret) });
+      if (entry === undefined) throw new PlatformError('not_found', `There is no tool "${invocation.tool}".`, { details: { sent: false } });
+      return callTool(entry, invocation, { ...context, secrets: { ...secretsOf(entry, options.secret), ...namedIn(entry.spec, credentials) } });
+    },
+    declare,
+    restart: (name) => {
+      const entry = declared.get(name);
+      if (entry === undefined) throw new PlatformError(builtIn.has(name) ? 'conflict' : 'not_found', builtIn.has(name) ? `The plugin "${name}" is part of the platform and restarts with it.` : `There is no plugin "${name}".`);
+      replace(entry);
+    },
+    settle: async (timeoutMs) => {
+      const stop = new AbortController();
+      await Promise.race([Promise.all([...declared.values()].map((entry) => entry.current.settled)), clock.sleep(timeoutMs, stop.signal)]);
+      stop.abort();
+    },
+    close: async (graceMs) => {
+      const all = [...declared.values()].flatMap((entry) => [entry.current, ...(entry.next === null ? [] : [entry.next])]);
+      declared.clear();
+      rebuild();
+      await Promise.all([...all.map((plugin) => plugin.close(graceMs)), ...leaving]);
     },
   };
-}
 
-function addTool(tools: Map<string, Entry>, entry: Entry): void {
-  const other = tools.get(entry.spec.name);
-  if (other !== undefined) {
-    throw new PlatformError('conflict', `The plugins "${other.plugin}" and "${entry.plugin}" both offer a tool "${entry.spec.name}". Rename one, or leave one plugin out.`);
+  function declare(source: DeclarationSource, declarations: readonly PluginDeclaration[]): void {
+    for (const { name } of declarations) {
+      if (builtIn.has(name)) throw new PlatformError('conflict', `"${name}" is a plugin of the platform itself. Choose another name.`, { details: { field: 'name' } });
+      const other = declared.get(name);
+      if (other !== undefined && other.source !== source) {
+        throw new PlatformError('conflict', `The plugin "${name}" is declared ${other.source === 'file' ? 'in configs/plugins.yaml' : 'by the API'} already. Choose another name, or remove it there.`, { details: { field: 'name' } });
+      }
+    }
+    const wanted = new Map(declarations.map((declaration) => [declaration.name, declaration]));
+    for (const [name, entry] of declared) if (entry.source === source && !wanted.has(name)) withdraw(name, entry);
+    for (const declaration of declarations) {
+      const entry = declared.get(declaration.name);
+      const hash = hashJson(JSON.parse(JSON.stringify(declaration)) as JsonValue);
+      if (entry === undefined) {
+        const fresh: Declared = { source, declaration, hash, current: supervise(declaration), next: null, told: '' };
+        declared.set(declaration.name, fresh);
+      } else if (entry.hash !== hash) {
+        entry.declaration = declaration;
+        entry.hash = hash;
+        replace(entry);
+      }
+    }
+    changed();
   }
-  tools.set(entry.spec.name, entry);
+
+  /** The successor takes over when it is ready; a second change meanwhile replaces the successor. */
+  function replace(entry: Declared): void {
+    if (entry.next !== null) leave(entry.next);
+    entry.next = supervise(entry.declaration);
+    changed();
+  }
+
+  function withdraw(name: string, entry: Declared): void {
+    declared.delete(name);
+    leave(entry.current);
+    if (entry.next !== null) leave(entry.next);
+    options.onNews?.({ plugin: name, status: 'down', detail: 'It was withdrawn.' });
+  }
+
+  function leave(plugin: SupervisedPlugin): void {
+    const left = plugin.close(REPLACE_GRACE_MS).finally(() => leaving.delete(left));
+    leaving.add(left);
+  }
+
+  function supervise(declaration: PluginDeclaration): SupervisedPlugin {
+    if (options.toOpenPeer === undefined) throw new PlatformError('unsupported', 'This installation cannot start plugins.');
+    return supervisePlugin({
+      name: declaration.name,
+      replicas: declaration.start.kind === 'command' ? declaration.replicas : 1,
+      open: options.toOpenPeer(declaration),
+      admit: (offer) => refuseConflicts(declaration.name, offer.tools),
+      onChange: changed,
+      times: options.times ?? COPY_TIMES,
+      clock,
+    });
+  }
+
+  /** Something about a declared plugin is new: successors that are ready take over, and the table of tools is made again. */
+  function changed(): void {
+    for (const entry of declared.values()) {
+      if (entry.next?.isReady() === true) {
+        leave(entry.current);
+        entry.current = entry.next;
+        entry.next = null;
+      }
+    }
+    rebuild();
+    for (const entry of declared.values()) tell(entry);
+  }
+
+  function tell(entry: Declared): void {
+    const { name, status, detail } = statusOf(entry, options.secret);
+    const told = `${status} ${detail}`;
+    if (entry.told === told) return;
+    entry.told = told;
+    options.onNews?.({ plugin: name, status, detail });
+  }
+
+  function rebuild(): void {
+    const fresh = new Map<string, ToolEntry>();
+    for (const { plugin, tools: specs } of builtIn.values()) {
+      const { adapter } = plugin;
+      if ('call' in adapter) for (const spec of specs) fresh.set(spec.name, { spec, plugin: plugin.name, check: checkOf(spec), secrets: spec.secrets ?? [], call: adapter.call });
+    }
+    for (const [name, entry] of declared) {
+      for (const spec of entry.current.offer()?.tools ?? []) {
+        if (fresh.has(spec.name)) continue;
+        const call: ToolEntry['call'] = (invocation, context) => entry.current.callTool(invocation, context, timeoutOf(spec));
+        fresh.set(spec.name, { spec, plugin: name, check: checkOf(spec), secrets: grantedTo(spec, entry.declaration), call });
+      }
+    }
+    tools = fresh;
+  }
+
+  /** Errors: conflict that names both plugins; invalid_input when a schema cannot be used. */
+  function refuseConflicts(plugin: string, specs: readonly ToolSpec[]): void {
+    for (const spec of specs) {
+      const other = tools.get(spec.name);
+      if (other !== undefined && other.plugin !== plugin) {
+        throw new PlatformError('conflict', `The plugins "${other.plugin}" and "${plugin}" both offer a tool "${spec.name}". Rename one, or leave one plugin out.`, { details: { tool: spec.name } });
+      }
+      checkOf(spec);
+    }
+  }
+
+  function checkOf(spec: ToolSpec): ArgumentCheck {
+    const known = checks.get(spec);
+    if (known !== undefined) return known;
+    const check = compileArgumentCheck(spec);
+    checks.set(spec, check);
+    return check;
+  }
+
+  function findRuntime(name: string): RuntimeAdapter | null {
+    const own = builtIn.get(name)?.plugin;
+    if (own !== undefined) return own.kind === 'runtime' ? own.adapter : null;
+    const entry = declared.get(name);
+    return entry === undefined ? null : toRemoteRuntime(name, () => entry.current);
+  }
 }
 
-function secretsOf(spec: ToolSpec, secret: RegistryOptions['secret']): Readonly<Record<string, string>> {
+interface BuiltIn {
+  readonly plugin: Plugin;
+  readonly version: string;
+  readonly tools: readonly ToolSpec[];
+}
+
+const timeoutOf = (spec: ToolSpec): number => Math.min(spec.timeoutMs, LIMITS.toolTimeoutCeilingMs);
+
+/** What the operator granted to the plugin and the tool names; a tool that names nothing gets all that was granted. */
+function grantedTo(spec: ToolSpec, declaration: PluginDeclaration): readonly string[] {
+  const named = spec.secrets ?? [];
+  return named.length === 0 ? declaration.secrets : declaration.secrets.filter((name) => named.includes(name));
+}
+
+function secretsOf(entry: ToolEntry, secret: RegistryOptions['secret']): Readonly<Record<string, string>> {
   return Object.fromEntries(
-    (spec.secrets ?? []).flatMap((name) => {
+    entry.secrets.flatMap((name) => {
       const value = secret(name);
       return value === undefined ? [] : [[name, value]];
     }),
   );
 }
 
-async function callTool(entry: Entry, invocation: ToolInvocation, context: ToolContext): Promise<ToolOutcome> {
-  const timeoutMs = Math.min(entry.spec.timeoutMs, LIMITS.toolTimeoutCeilingMs);
+/** Credentials of the step go only to a tool whose spec names them. */
+const namedIn = (spec: ToolSpec, credentials: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(credentials).filter(([name]) => spec.secrets?.includes(name) === true));
+
+async function callTool(entry: ToolEntry, invocation: ToolInvocation, context: ToolContext): Promise<ToolOutcome> {
+  const timeoutMs = timeoutOf(entry.spec);
   const { signal, timedOut, release } = linkSignals([context.signal], timeoutMs);
   try {
-    const outcome = await unlessAborted(signal, entry.adapter.call(invocation, { ...context, signal }), stopped);
-    const output = limitOutput(outcome.output, LIMITS.toolResultBytes);
+    const outcome = await unlessAborted(signal, entry.call(invocation, { ...context, signal }), stopped);
+    const output = scrubSecrets(limitOutput(outcome.output, LIMITS.toolResultBytes), context.secrets);
     return outcome.lineage === undefined ? { output } : { output, lineage: outcome.lineage };
   } catch (thrown) {
+    if (thrown instanceof PlatformError && thrown.details['sent'] === false) throw scrubbed(thrown, context.secrets);
     if (context.signal.aborted) throw new PlatformError('cancelled', `The call of ${entry.spec.name} was stopped.`, { cause: thrown });
     if (timedOut()) throw new PlatformError('tool_timeout', `The tool ${entry.spec.name} did not answer within ${timeoutMs} ms.`, { cause: thrown });
-    if (thrown instanceof PlatformError) throw thrown;
+    if (thrown instanceof PlatformError) throw scrubbed(thrown, context.secrets);
     // A tool that breaks in the middle has not said whether it had its effect: only a read has certainly failed.
     throw entry.spec.effect === 'read' ? toPlatformError(thrown, 'tool_failed') : new PlatformError('internal', `The tool ${entry.spec.name} broke off.`, { cause: thrown });
   } finally {
@@ -106,15 +317,45 @@ async function callTool(entry: Entry, invocation: ToolInvocation, context: ToolC
   }
 }
 
+/** A tool may put what it was given into its complaint. */
+const scrubbed = (error: PlatformError, secrets: Readonly<Record<string, string>>): PlatformError =>
+  Object.keys(secrets).length === 0 ? error : new PlatformError(error.code, scrubText(error.message, secrets), { details: error.details, cause: error.cause });
+
 /** A tool that ignores its signal must not hold the run. */
 const stopped = (): PlatformError => new PlatformError('cancelled', 'The call was stopped.');
 
-async function statusOf(plugin: Plugin, version: string): Promise<PluginStatus> {
-  const base = { name: plugin.name, version, kind: plugin.kind };
+async function statusOfBuiltIn({ plugin, version, tools }: BuiltIn): Promise<PluginStatus> {
+  const base = { name: plugin.name, version, kind: plugin.kind, source: 'built-in', sdk: '', tools: tools.map(({ name }) => name), agents: [], warnings: [] } as const;
+  const one = { ready: 1, wanted: 1, restarts: 0 };
   try {
     const health = await plugin.adapter.healthCheck();
-    return { ...base, status: health.serving ? 'ready' : 'down', detail: health.detail };
+    return health.serving ? { ...base, status: 'ready', detail: health.detail, copies: one } : { ...base, status: 'down', detail: health.detail, copies: { ...one, ready: 0 } };
   } catch (thrown) {
-    return { ...base, status: 'down', detail: toPlatformError(thrown).message };
+    return { ...base, status: 'down', detail: toPlatformError(thrown).message, copies: { ...one, ready: 0 } };
   }
+}
+
+function statusOf({ declaration, source, current, next }: Declared, secret: RegistryOptions['secret']): PluginStatus {
+  const copies = current.copies();
+  const offer = current.offer();
+  const ready = copies.filter(({ status }) => status === 'ready').length;
+  const worst = copies.find(({ status }) => status !== 'ready');
+  const replacing = next?.copies().find(({ status }) => status !== 'ready' && status !== 'starting');
+  const status = worst === undefined ? 'ready' : ready > 0 ? 'degraded' : worst.status === 'stopped' ? 'down' : worst.status;
+  const detail = [worst?.detail ?? copies[0]?.detail ?? '', ...(replacing === undefined ? [] : [`Its replacement does not come up, so it stays: ${replacing.detail}`])].join(' ');
+  const unset = declaration.secrets.filter((name) => secret(name) === undefined).map((name) => `The secret ${name} is not set on this node.`);
+  const ungranted = (offer?.tools ?? []).flatMap((tool) => (tool.secrets ?? []).filter((name) => !declaration.secrets.includes(name) && !name.startsWith('OPENEAAP_')).map((name) => `The tool ${tool.name} asks for the secret ${name}, which its declaration does not grant.`));
+  return {
+    name: declaration.name,
+    version: offer?.version ?? '',
+    kind: (offer?.agents.length ?? 0) > 0 ? 'runtime' : 'tools',
+    status,
+    detail,
+    source,
+    sdk: offer?.sdk ?? '',
+    copies: { ready, wanted: copies.length, restarts: copies.reduce((sum, copy) => sum + copy.restarts, 0) },
+    tools: offer?.tools.map(({ name }) => name) ?? [],
+    agents: offer?.agents.map(({ name }) => name) ?? [],
+    warnings: [...(offer?.warnings ?? []), ...unset, ...ungranted],
+  };
 }

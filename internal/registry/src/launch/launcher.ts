@@ -33,6 +33,8 @@ export interface Launched {
   readonly target: string;
   /** null: plain text, which is for loopback and Unix sockets only. */
   readonly tls: LaunchedTls | null;
+  /** The token that the copy really takes, where it is not the one of the request (a Deployment that another node made). */
+  readonly token?: string;
   /** Resolves when the copy is gone, with what is known of why, in words. Never rejects. */
   readonly exited: Promise<string>;
   /** Ends the copy: a polite signal, its grace, then force. Resolves when it is gone. Never rejects. */
