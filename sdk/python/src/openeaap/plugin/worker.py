@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import grpc
@@ -17,11 +13,11 @@ from openeaap._version import VERSION
 from openeaap.plugin.agent import Agent
 from openeaap.plugin.offer import MAX_MESSAGE_BYTES, make_offer
 from openeaap.plugin.runtime_servicer import RuntimeServicer
+from openeaap.plugin.serve_worker import DRAIN_SECONDS, serve_worker, take_stdout
 from openeaap.plugin.token_check import TokenCheck
 from openeaap.plugin.tool import Tool
 from openeaap.plugin.worker_config import ConfigError, WorkerConfig, is_unix, read_worker_config
 
-DRAIN_SECONDS = 10.0
 MAX_CONCURRENT_STEPS = 64
 _KEEPALIVE_MS = 5_000
 _OPTIONS = (
@@ -66,19 +62,16 @@ class Worker:
 
     def serve(self, listen: str | None = None) -> None:
         """Blocks until SIGTERM or SIGINT. Raises ConfigError for settings that cannot be used."""
-        announce = _take_stdout()
-        if not logging.getLogger().handlers:
-            logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        asyncio.run(self._serve(listen, announce))
+        serve_worker(self, take_stdout(), listen)
 
-    async def start(self, listen: str | None = None) -> str:
-        """Listens, and returns the address. ``listen`` goes before the environment."""
+    async def start(self, listen: str | None = None, name: str | None = None) -> str:
+        """Listens, and returns the address. What is given here goes before the environment."""
         if self._running is not None:
             raise RuntimeError(f"The worker listens on {self._running.address} already.")
-        config = read_worker_config(listen)
+        config = read_worker_config(listen, name)
         servicer = RuntimeServicer(
             make_offer(
-                self.name or config.name or "openeaap-worker",
+                config.name or self.name or "openeaap-worker",
                 self.version or VERSION,
                 self.tools,
                 self.agents,
@@ -111,15 +104,6 @@ class Worker:
         if left:
             logging.getLogger("openeaap.worker").warning("%d steps did not end within %g s and were left.", left, grace)
 
-    async def _serve(self, listen: str | None, announce: Callable[[str], None]) -> None:
-        stop = asyncio.Event()
-        _on_signals(stop.set)
-        address = await self.start(listen)
-        announce(json.dumps({"openeaap_plugin": 1, "listen": address}, separators=(",", ":")))
-        await stop.wait()
-        _on_signals(_end_now)
-        await self.stop(DRAIN_SECONDS)
-
 
 class _Running:
     def __init__(self, server: Any, servicer: RuntimeServicer, probes: Any, address: str) -> None:
@@ -150,37 +134,3 @@ def _bind(server: Any, config: WorkerConfig) -> str:
     if port == 0:
         raise ConfigError(f"{config.listen} cannot be listened on.")
     return config.listen if is_unix(config.listen) else f"{config.listen.rsplit(':', 1)[0]}:{port}"
-
-
-def _take_stdout() -> Callable[[str], None]:
-    """Standard output is for one line. What user code prints, at whatever depth, goes to stderr."""
-    sys.stdout.flush()
-    try:
-        ours = os.dup(1)
-        os.dup2(2, 1)
-    except OSError:
-        # Without the usual descriptors (an embedding program, a closed stdout) there is only this.
-        return lambda line: print(line, flush=True)
-
-    def announce(line: str) -> None:
-        try:
-            os.write(ours, f"{line}\n".encode())
-        except BrokenPipeError:
-            logging.getLogger("openeaap.worker").warning("Nobody reads the line on standard output.")
-
-    return announce
-
-
-def _on_signals(react: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, react)
-        except (NotImplementedError, RuntimeError, ValueError):
-            # Windows, or not the main thread: there the default stays, which ends the process.
-            return
-
-
-def _end_now() -> None:
-    """A second signal: whoever sent it has waited long enough."""
-    os._exit(1)

@@ -33,13 +33,15 @@ class WorkerConfig:
         return f"WorkerConfig(listen={self.listen!r}, name={self.name!r}, token={'[secret]' if self.token else None}, tls={self.tls is not None})"
 
 
-def read_worker_config(listen: str | None = None, environment: Mapping[str, str] | None = None) -> WorkerConfig:
-    """What docs/plugin-protocol.md has a plugin be told. The only place that reads the environment."""
+def read_worker_config(
+    listen: str | None = None, name: str | None = None, environment: Mapping[str, str] | None = None
+) -> WorkerConfig:
+    """What the plugin protocol has a plugin be told. The only place of a worker that reads the environment."""
     env = os.environ if environment is None else environment
     tls = _read_tls(env)
     address = listen or env.get("OPENEAAP_PLUGIN_LISTEN") or DEFAULT_LISTEN
     _check_listen(address, tls is not None)
-    return WorkerConfig(listen=address, name=env.get("OPENEAAP_PLUGIN_NAME") or None, token=_read_token(env), tls=tls)
+    return WorkerConfig(listen=address, name=name or env.get("OPENEAAP_PLUGIN_NAME") or None, token=_read_token(env), tls=tls)
 
 
 def is_unix(address: str) -> bool:
