@@ -1,0 +1,24 @@
+// Command conformanceworker is a plugin with exactly the tools and the agent that the conformance
+// kit of the plugin protocol asks for, so that the kit tests everything that this SDK promises.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	openeaap "github.com/openeaap/openeaap/sdk/go"
+)
+
+func main() {
+	err := openeaap.Serve(context.Background(),
+		openeaap.WithName("conformance-go"),
+		openeaap.WithVersion("1.0.0"),
+		openeaap.WithTools(conformanceTools()...),
+		openeaap.WithAgents(conformanceAgent()),
+	)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformanceworker:", err)
+		os.Exit(1)
+	}
+}
