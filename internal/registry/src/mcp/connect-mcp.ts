@@ -89,7 +89,8 @@ function createPeer(config: McpConfig, deps: McpDeps, output: ServerOutput, { cl
   let listing: McpListing = { tools: [], withheld: [] };
 
   const judge = (): void => {
-    listing = judgeTools(offered, server.version, config, Object.fromEntries(pins));
+    const compiled = new Set(listing.tools.map(({ hash }) => hash));
+    listing = judgeTools(offered, { version: server.version, pins: Object.fromEntries(pins), compiled }, config);
     // What is seen first is accepted, and counts from now on.
     for (const tool of listing.tools) if (!pins.has(tool.serverName)) pins.set(tool.serverName, tool.hash);
   };

@@ -7,7 +7,7 @@ import { toSchema2020 } from './to-schema-2020.ts';
 
 const CONFIG: McpConfig = { plugin: 'p', transport: { kind: 'stdio', command: 'x', args: [], env: {}, cwd: null }, trustAnnotations: false, prefix: '', allow: null, deny: [], tools: {}, pin: true, startTimeoutMs: 1 };
 const tool = (name: string, more: JsonObject = {}): JsonObject => ({ name, description: name, inputSchema: { type: 'object' }, ...more });
-const judge = (offered: readonly unknown[], config: Partial<McpConfig> = {}, pins = {}) => judgeTools(offered, '1', { ...CONFIG, ...config }, pins);
+const judge = (offered: readonly unknown[], config: Partial<McpConfig> = {}, pins = {}) => judgeTools(offered, { version: '1', pins, compiled: new Set() }, { ...CONFIG, ...config });
 const effects = (annotations: JsonObject, config: Partial<McpConfig>) => judge([tool('t', { annotations })], config).tools.map(({ spec }) => [spec.effect, spec.idempotent]);
 
 describe('effects', () => {

@@ -32,15 +32,22 @@ export interface WithheldTool {
   readonly message: string;
 }
 
+export interface JudgedServer {
+  readonly version: string;
+  readonly pins: Pins;
+  /** Hashes of tools whose schemas were found good before: compiling takes most of the time of a listing. */
+  readonly compiled: ReadonlySet<string>;
+}
+
 type Judged = { readonly kind: 'listed'; readonly tool: ListedTool } | { readonly kind: 'withheld'; readonly tool: WithheldTool };
 
 /**
  * Turns what a server said into tools. Each one is judged by itself: a bad tool is withheld and named, the others are
  * offered. Tools whose names become one are all withheld, since the server could take the name that a policy allows.
  */
-export function judgeTools(offered: readonly unknown[], version: string, config: McpConfig, pins: Pins): McpListing {
+export function judgeTools(offered: readonly unknown[], server: JudgedServer, config: McpConfig): McpListing {
   const judged = offered.map((tool, index) =>
-    index < MCP_LIMITS.tools ? judgeTool(tool, version, config, pins) : withhold(nameOf(tool), 'invalid', null, `it is beyond the ${MCP_LIMITS.tools} tools that one server may offer. Name the ones that you need in \`allow\`.`),
+    index < MCP_LIMITS.tools ? judgeTool(tool, server, config) : withhold(nameOf(tool), 'invalid', null, `it is beyond the ${MCP_LIMITS.tools} tools that one server may offer. Name the ones that you need in \`allow\`.`),
   );
   const listed = judged.flatMap((one) => (one.kind === 'listed' ? [one.tool] : []));
   const doubles = listed.filter((tool) => listed.some((other) => other !== tool && other.spec.name === tool.spec.name));
@@ -53,7 +60,7 @@ export function judgeTools(offered: readonly unknown[], version: string, config:
   };
 }
 
-function judgeTool(offered: unknown, version: string, config: McpConfig, pins: Pins): Judged {
+function judgeTool(offered: unknown, { version, pins, compiled }: JudgedServer, config: McpConfig): Judged {
   const serverName = nameOf(offered);
   if (!isJsonObject(offered) || serverName === '') return withhold(serverName, 'invalid', null, 'the server offers a tool without a name.');
   if (!isAllowed(serverName, config)) return withhold(serverName, 'denied', null, 'the declaration does not allow it. Name it in `allow` to use it.');
@@ -66,7 +73,7 @@ function judgeTool(offered: unknown, version: string, config: McpConfig, pins: P
   }
   const spec = toSpec(offered, serverName, version, config);
   try {
-    compileArgumentCheck(spec);
+    if (!compiled.has(hash)) compileArgumentCheck(spec);
   } catch (thrown) {
     return withhold(serverName, 'invalid', hash, thrown instanceof PlatformError ? thrown.message : 'its schema cannot be compiled.');
   }

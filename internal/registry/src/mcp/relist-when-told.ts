@@ -12,7 +12,7 @@ export function relistWhenTold(client: Client, stop: AbortSignal, relist: () => 
       isWanted = false;
       const begunAt = performance.now();
       await relist();
-      // Compiling the schemas of hundreds of tools takes a second: what a server makes us do stays a small part of our time.
+      // Compiling hundreds of new schemas takes a second: what a server makes us do stays a small part of our time.
       await pause(Math.max(MCP_LIMITS.relistIntervalMs, 10 * (performance.now() - begunAt)), stop);
     }
     isUnderWay = false;
