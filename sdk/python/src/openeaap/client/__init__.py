@@ -1,0 +1,1 @@
+"""The REST API from Python. The public names are those of openeaap."""
