@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const shared = {
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source'] } },
+  resolve: { conditions: ['@openeaap/source'] },
+  ssr: { resolve: { conditions: ['@openeaap/source'] } },
 };
 const roots = '{internal,pkg,plugins,cmd,demo,tests}';
 

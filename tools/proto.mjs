@@ -14,7 +14,7 @@ const generated = path.join(home, 'src/gen/runtime.ts');
 const check = process.argv.includes('--check');
 
 buf(['lint']);
-if (process.argv.includes('--release')) buf(['build', '-o', released]);
+if (process.argv.includes('--release')) buf(['build', '--exclude-source-info', '-o', released]);
 buf(['breaking', '--against', released]);
 
 const folder = mkdtempSync(path.join(tmpdir(), 'openeaap-proto-'));

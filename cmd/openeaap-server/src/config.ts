@@ -36,6 +36,8 @@ export interface ServerConfig {
   readonly auditKeyFile: string | undefined;
   /** How long requests are still served after the stop was asked for, while probes are told that the node is not ready. */
   readonly drainDelayMs: number;
+  /** Base URL of this node's gateway as plugins reach it, ending in /v1; null: the address that the node listens on. */
+  readonly gatewayUrl: string | null;
   readonly openAi: { readonly baseUrl: string | undefined; readonly apiKey: string | undefined; readonly model: string | undefined };
   /** Addresses of the products behind the tools; undefined: that tool is off (or simulated, in the demo). */
   readonly products: { readonly threatIntelUrl: string | undefined; readonly cmdbUrl: string | undefined; readonly firewallUrl: string | undefined; readonly allowInsecure: boolean };
@@ -76,7 +78,7 @@ openeaap-server backup --to DIR [--data-dir DIR] [--json]
   --port N        7080 by default, or the next free one; with --port exactly this one; 0: any free port
   --host ADDRESS  127.0.0.1 by default
   --data-dir DIR  state: embedded database, keys, connection.json (./.openeaap)
-  --config-dir DIR  msig.yaml, directory.yaml, triggers.yaml, limits.yaml (./configs)
+  --config-dir DIR  msig.yaml, plugins.yaml, directory.yaml, triggers.yaml, limits.yaml (./configs)
   --policy-dir DIR  the policy, all *.yaml of the folder together (./policies)
   --role ROLES    what this node does: api, orchestrator, gateway, with commas (all of them)
   --json          print one line {"url": ..., "api_key": ...} when ready
@@ -85,7 +87,7 @@ openeaap-server backup --to DIR [--data-dir DIR] [--json]
 
 Environment: DATABASE_URL (or DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL,
 THREAT_INTEL_URL, THREAT_INTEL_KEY, CMDB_URL, FIREWALL_URL, OTEL_EXPORTER_OTLP_ENDPOINT, LOG_LEVEL, OPENEAAP_DATA_DIR, OPENEAAP_ADMIN_KEY,
-OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for runs in hand when the program is stopped), OPENEAAP_DRAIN_DELAY_MS, OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
+OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for runs in hand when the program is stopped), OPENEAAP_DRAIN_DELAY_MS, OPENEAAP_GATEWAY_URL (how plugins on other machines reach this node's gateway, ending in /v1), OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
 
 /** Errors: invalid_input that names the flag or variable and the cure. */
 export function parseConfig(argv: readonly string[], cwd: string, variables: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
@@ -121,10 +123,17 @@ export function parseConfig(argv: readonly string[], cwd: string, variables: Rea
     maskingKey: environment['OPENEAAP_MASKING_KEY'],
     auditKeyFile: environment['OPENEAAP_AUDIT_KEY_FILE'],
     drainDelayMs: parseDrainDelay(environment['OPENEAAP_DRAIN_DELAY_MS']),
+    gatewayUrl: parseGatewayUrl(environment['OPENEAAP_GATEWAY_URL']),
     openAi: { baseUrl: environment['OPENAI_BASE_URL'], apiKey: environment['OPENAI_API_KEY'], model: environment['OPENAI_MODEL'] },
     products,
     environment,
   };
+}
+
+function parseGatewayUrl(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  if (!/^https?:\/\/[^/\s]+.*\/v1$/.test(text)) throw new PlatformError('invalid_input', `OPENEAAP_GATEWAY_URL must be a URL that ends in /v1, e.g. http://10.0.0.7:7080/v1, not "${text}".`, { details: { field: 'OPENEAAP_GATEWAY_URL' } });
+  return text;
 }
 
 function parseFlags(argv: readonly string[]): Pick<ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>, 'values' | 'positionals'> {

@@ -74,6 +74,7 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
   const app = createHttpApp(createPlatform(wired.context), { version, logger: log, newTraceId: randomIds.newTraceId, servesApi: config.roles.has('api') });
   opened.app = app;
   const url = await listen(app, config);
+  if (config.gatewayUrl === null) wired.offerGateway(`${url}/v1`);
   const { apiKey, keyIsNew } = await ensureAdminKey(database, config);
   await writeConnection(config.dataDir, { url, api_key: apiKey });
   const grant = async (userId: string, scopes: readonly Scope[]): Promise<string> => {

@@ -4,20 +4,16 @@ import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Notice } from '@openeaap/kernel';
-import { PlatformError, randomIds, systemClock } from '@openeaap/kernel';
+import { PlatformError, STEP_CREDENTIALS, randomIds, systemClock } from '@openeaap/kernel';
 import type { SignedHead } from '@openeaap/audit';
 import { chainRows, createHeadSigner, createToAuditRow, genesisHash, signHead } from '@openeaap/audit';
 import { createReadKnowledge, createRetrieve, ingestFolder } from '@openeaap/dikf';
 import { startFeedbackCollector } from '@openeaap/mtfs';
 import { createGateway, describeInactiveSettings, parseGatewayConfig, withOpenAiEnvironment } from '@openeaap/msig';
 import type { Gateway } from '@openeaap/msig';
-import { createNativeRuntime } from '@openeaap/native-runtime';
 import type { DriveDeps, OrchestratorNode, RunStore } from '@openeaap/orchestrator';
 import { acceptRun, startNode, startScheduler } from '@openeaap/orchestrator';
-import type { Plugin, Registry } from '@openeaap/registry';
-import { createRegistry } from '@openeaap/registry';
-import { createSecurityTools } from '@openeaap/security-tools';
-import { createStandardTools } from '@openeaap/standard-tools';
+import type { Registry } from '@openeaap/registry';
 import {
   appendAudit,
   collectPair,
@@ -51,6 +47,7 @@ import { createModelSessions } from './model-sessions.ts';
 import type { ModelSessions } from './model-sessions.ts';
 import type { Database } from './open-database.ts';
 import { PROBE_TIMEOUT_MS } from './open-database.ts';
+import { openRegistry } from './open-registry.ts';
 import { createPolicyKeeper } from './policy-keeper.ts';
 import type { PolicyKeeper } from './policy-keeper.ts';
 import { announceDue } from './platform/context.ts';
@@ -66,6 +63,8 @@ import { parseTriggers } from './triggers.ts';
 export interface Wired {
   readonly context: PlatformContext;
   readonly gateway: Gateway;
+  /** Where hosted agents reach the gateway of this node; known once it listens. */
+  readonly offerGateway: (url: string) => void;
   readonly close: (drainMs: number) => Promise<void>;
 }
 
@@ -88,6 +87,8 @@ const LANE_GRACE_MS = 3_000;
 /** Longer than a node may be silent and still own runs. What it left unsigned is signed well within the minute that verify waits for. */
 const DEAD_WRITER_MS = 15_000;
 const SEAL_MS = 20_000;
+/** For plugins to end by themselves; no run of this node needs them any more. */
+const PLUGIN_GRACE_MS = 2_000;
 
 /** Builds the parts in the order in which they need each other. */
 export async function wire(options: WireOptions): Promise<Wired> {
@@ -131,13 +132,14 @@ export async function wire(options: WireOptions): Promise<Wired> {
     hub.hear(notice);
     if (notice.kind === 'due') node?.wake();
     if (notice.kind === 'cancel') node?.interrupt(notice.runId);
+    if (notice.kind === 'plugins') plugins.wake();
   };
   const metrics: Metrics = createMetrics({ runsInHand: () => node?.runsInHand() ?? 0, streamReaders: () => hub.readers() });
   const gateway = await openGateway(config, metrics, log);
   const sessions = createModelSessions(gateway);
   const knowledgeStore = createKnowledgeStore(pool);
   const retrieve = createRetrieve(knowledgeStore);
-  const registry = await openRegistry(options, sessions, retrieve);
+  const { registry, plugins } = await openRegistry(options, { sessions, retrieve });
   for (const folder of options.knowledge) await loadKnowledge(folder, knowledgeStore, log);
 
   const board = createNoticeBoard({
@@ -166,7 +168,8 @@ export async function wire(options: WireOptions): Promise<Wired> {
       board.post({ kind: 'due' });
     },
   };
-  const deps = createDriveDeps({ store, policy, registry, gateway, sessions, hub, metrics, tracing, log });
+  let gatewayUrl = config.gatewayUrl;
+  const deps = createDriveDeps({ store, policy, registry, gateway, sessions, hub, metrics, tracing, log, gatewayUrl: () => gatewayUrl });
   node = await startNode(deps, { nodeId, host: hostname(), pid: process.pid, version: options.version, roles: [...config.roles], drives: config.roles.has('orchestrator') });
   const driving = node;
   const scheduler = startScheduler({
@@ -199,6 +202,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
     scheduler,
     policy,
     registry,
+    plugins,
     gateway,
     hub,
     retrieve,
@@ -219,6 +223,9 @@ export async function wire(options: WireOptions): Promise<Wired> {
   return {
     context,
     gateway,
+    offerGateway: (url) => {
+      gatewayUrl = url;
+    },
     close: async (drainMs) => {
       housekeeping.stop();
       await scheduler.stop();
@@ -226,6 +233,8 @@ export async function wire(options: WireOptions): Promise<Wired> {
       const late = setTimeout(() => void lane.close(), drainMs + LANE_GRACE_MS);
       await driving.stop(drainMs);
       clearTimeout(late);
+      await plugins.stop();
+      await registry.close(PLUGIN_GRACE_MS);
       await board.close();
       hub.close();
       await collector.close();
@@ -271,20 +280,6 @@ async function openGateway(config: ServerConfig, metrics: Metrics, log: Logger):
   });
 }
 
-function openRegistry(options: WireOptions, sessions: ModelSessions, retrieve: ReturnType<typeof createRetrieve>): Promise<Registry> {
-  const { threatIntelUrl, cmdbUrl, firewallUrl, allowInsecure } = options.products;
-  const plugins: Plugin[] = [
-    { kind: 'runtime', name: 'native', adapter: createNativeRuntime({ chat: sessions.chat, version: options.version }) },
-    { kind: 'tools', name: 'standard-tools', adapter: createStandardTools({ retrieve }) },
-  ];
-  if (threatIntelUrl !== undefined && cmdbUrl !== undefined && firewallUrl !== undefined) {
-    plugins.push({ kind: 'tools', name: 'security-tools', adapter: createSecurityTools({ threatIntelUrl, cmdbUrl, firewallUrl, allowInsecure }) });
-  } else {
-    options.log.info('the security tools are off: set THREAT_INTEL_URL, CMDB_URL and FIREWALL_URL to turn them on');
-  }
-  return createRegistry({ plugins, secret: options.secret });
-}
-
 async function loadKnowledge(folder: WireOptions['knowledge'][number], store: Parameters<typeof ingestFolder>[1]['store'], log: Logger): Promise<void> {
   const result = await ingestFolder({ tenantId: TENANT, dir: folder.dir, prefix: folder.prefix, retireMissing: true }, { store, newId: randomIds.newId });
   for (const error of result.errors) log.warn({ code: error.code, detail: error.message }, 'a document was not loaded');
@@ -302,6 +297,7 @@ interface DriveParts {
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly log: Logger;
+  readonly gatewayUrl: () => string | null;
 }
 
 function createDriveDeps(parts: DriveParts): DriveDeps {
@@ -316,7 +312,7 @@ function createDriveDeps(parts: DriveParts): DriveDeps {
         const seen = gateway.meter.take(stepId);
         return seen.calls === 0 ? null : seen;
       },
-      credentials: sessions.credentials,
+      credentials: (step) => ({ ...sessions.credentials(step), ...(parts.gatewayUrl() === null ? {} : { [STEP_CREDENTIALS.gatewayUrl]: parts.gatewayUrl() ?? '' }) }),
       revoke: sessions.revoke,
     },
     text: { mask: policy.mask, looksLikeInjection: policy.looksLikeInjection },

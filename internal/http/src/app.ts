@@ -13,6 +13,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { archiveRoutes } from './routes/archive.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { catalogRoutes } from './routes/catalog.ts';
+import { pluginRoutes } from './routes/plugins.ts';
 import { createRunRoutes } from './routes/create-run.ts';
 import { diagnosticsRoutes } from './routes/diagnostics.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -52,7 +53,7 @@ export interface HttpAppOptions {
 }
 
 const BASE = '/api/v1';
-const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, policyRoutes, auditRoutes, triggerRoutes, scheduleRoutes, scheduleControlRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes, archiveRoutes];
+const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, pluginRoutes, policyRoutes, auditRoutes, triggerRoutes, scheduleRoutes, scheduleControlRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes, archiveRoutes];
 
 /** Time in which a client must have sent its whole request: a slow sender must not hold a socket. */
 const RECEIVE_TIMEOUT_MS = 30_000;

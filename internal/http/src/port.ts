@@ -103,6 +103,16 @@ export interface PlatformPort {
 
   listTools(caller: Caller): Promise<readonly ToolItem[]>;
   listPlugins(caller: Caller): Promise<readonly PluginItem[]>;
+  /** Errors: `not_found`. */
+  getPlugin(caller: Caller, name: string): Promise<PluginItem>;
+  /** In the words of configs/plugins.yaml. Errors: `invalid_input` that names the field, `conflict` (declared elsewhere, too many). */
+  declarePlugin(caller: Caller, declaration: JsonObject): Promise<{ readonly plugin: PluginItem; readonly created: boolean }>;
+  /** Errors: `not_found`, `conflict` (not declared by the API). */
+  removePlugin(caller: Caller, name: string): Promise<void>;
+  /** Copies are replaced when their successors are ready. Errors: `not_found`, `conflict` (part of the platform). */
+  restartPlugin(caller: Caller, name: string): Promise<PluginItem>;
+  /** Tools that were withheld because they had changed are taken as they are now; null: all of them. Errors: `not_found`. */
+  acceptPluginTools(caller: Caller, name: string, tools: readonly string[] | null): Promise<PluginItem>;
   listModels(caller: Caller): Promise<readonly ModelItem[]>;
 
   getPolicies(caller: Caller): Promise<PolicyInfo>;
@@ -340,8 +350,17 @@ export interface PluginItem {
   readonly kind: 'runtime' | 'tools';
   /** E.g. `ready`, `starting`, `down`. */
   readonly status: string;
-  /** For people: why it is in this status; empty when all is well. */
+  /** For people: why it is in this status. */
   readonly detail: string;
+  readonly source: 'built-in' | 'file' | 'api';
+  /** Language and version of its SDK; empty for what is in the process. */
+  readonly sdk: string;
+  readonly copies: { readonly ready: number; readonly wanted: number; readonly restarts: number };
+  readonly tools: readonly string[];
+  /** Agents that it hosts, by the name that an agent of the platform gives as its entrypoint. */
+  readonly agents: readonly string[];
+  /** What an operator should look at although the plugin serves. */
+  readonly warnings: readonly string[];
 }
 
 export interface ModelItem {

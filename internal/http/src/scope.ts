@@ -10,6 +10,7 @@ export const SCOPES = [
   'agents:read',
   'agents:write',
   'tools:read',
+  'plugins:write',
   'policies:read',
   'policies:write',
   'audit:read',

@@ -250,7 +250,19 @@ export function toToolView({ spec, plugin }: ToolItem): View<'ToolView'> {
   };
 }
 
-export const toPluginView = ({ name, version, kind, status, detail }: PluginItem): View<'PluginView'> => ({ name, version, kind, status, detail });
+export const toPluginView = ({ name, version, kind, status, detail, source, sdk, copies, tools, agents, warnings }: PluginItem): View<'PluginView'> => ({
+  name,
+  version,
+  kind,
+  status,
+  detail,
+  source,
+  sdk,
+  copies: { ...copies },
+  tools: [...tools],
+  agents: [...agents],
+  warnings: [...warnings],
+});
 
 export const toModelView = ({ name, type, labels, capabilities }: ModelItem): View<'ModelView'> => ({
   name,

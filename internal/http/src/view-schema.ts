@@ -315,7 +315,19 @@ export const ToolView = component(
 
 export const PluginView = component(
   'Plugin',
-  Type.Object({ name: Text, version: Text, kind: Type.Enum(['runtime', 'tools']), status: Text, detail: Text }),
+  Type.Object({
+    name: Text,
+    version: Type.String({ description: 'Of the plugin itself; empty until it has answered once.' }),
+    kind: Type.Enum(['runtime', 'tools']),
+    status: Type.String({ description: 'ready, degraded, starting, sick, incompatible, refused, conflict or down.' }),
+    detail: Type.String({ description: 'Why, and the cure.' }),
+    source: Type.Enum(['built-in', 'file', 'api']),
+    sdk: Text,
+    copies: Type.Object({ ready: Count, wanted: Count, restarts: Count }, { description: 'On the node that answers.' }),
+    tools: Type.Array(Text),
+    agents: Type.Array(Text, { description: 'Entrypoints that an agent of the platform may name.' }),
+    warnings: Type.Array(Text),
+  }),
 );
 
 export const ModelView = component('Model', Type.Object({ name: Text, type: Text, labels: Type.Record(Type.String(), Text), capabilities: Type.Array(Text) }));

@@ -11,6 +11,7 @@ export type AuditAction =
   | 'run_status'
   | 'agent_change'
   | 'policy_change'
+  | 'plugin_change'
   | 'trigger'
   | 'schedule_change'
   | 'schedule_fire'

@@ -13,4 +13,6 @@ export type Notice =
   | { readonly kind: 'watch'; readonly runIds: readonly string[] }
   /** A run has new events. */
   | { readonly kind: 'events'; readonly runId: string }
+  /** Plugins were declared, withdrawn, restarted or accepted. */
+  | { readonly kind: 'plugins' }
   | { readonly kind: 'delta'; readonly delta: StepDelta };

@@ -5,9 +5,11 @@ import { openAddressPeer, openLaunchedPeer } from './grpc/open-grpc-peer.ts';
 import type { CommandSettings } from './launch/command.ts';
 import { createCommandLauncher } from './launch/command.ts';
 import type { Launcher } from './launch/launcher.ts';
+import type { McpPeerDeps } from './open-mcp-peer.ts';
+import { openMcpPeer } from './open-mcp-peer.ts';
 import type { OpenPeer } from './supervise/plugin-peer.ts';
 
-export interface OpenPeerDeps extends GrpcPeerDeps {
+export interface OpenPeerDeps extends GrpcPeerDeps, McpPeerDeps {
   /** Folder that relative commands are meant from. */
   readonly cwd: string;
   readonly inherited: CommandSettings['inherited'];
@@ -20,6 +22,7 @@ export interface OpenPeerDeps extends GrpcPeerDeps {
 export function createOpenPeer(deps: OpenPeerDeps): (declaration: PluginDeclaration) => OpenPeer {
   return (declaration) => {
     const { start } = declaration;
+    if (declaration.type === 'mcp') return openMcpPeer(declaration, deps);
     switch (start.kind) {
       case 'command':
         return openLaunchedPeer(declaration, createCommandLauncher({ command: start.command, cwd: start.cwd ?? deps.cwd, inherited: deps.inherited, setpriv: deps.setpriv }), deps);
@@ -30,7 +33,7 @@ export function createOpenPeer(deps: OpenPeerDeps): (declaration: PluginDeclarat
       case 'address':
         return openAddressPeer(declaration, start, deps);
       case 'url':
-        return () => Promise.reject(new PlatformError('unsupported', 'MCP is not wired yet.'));
+        return openMcpPeer(declaration, deps);
     }
   };
 }

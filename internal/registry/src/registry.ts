@@ -29,6 +29,12 @@ export interface RegistryOptions {
   readonly times?: CopyTimes;
 }
 
+export interface WantedPlugin {
+  readonly declaration: PluginDeclaration;
+  /** Counts restarts that people asked for: another number replaces the copies although nothing else has changed. */
+  readonly generation: number;
+}
+
 /** Something that an operator may want to read in the log. */
 export interface PluginNews {
   readonly plugin: string;
@@ -42,7 +48,10 @@ export interface Registry {
   readonly findRuntime: (name: string) => RuntimeAdapter | null;
   /** Agents that a runtime plugin hosts; null: no such plugin, or it has not said yet. */
   readonly listAgents: (runtime: string) => readonly HostedAgent[] | null;
-  readonly isDeclared: (name: string) => boolean;
+  /** Where a plugin is declared; null: it is not. */
+  readonly sourceOf: (name: string) => DeclarationSource | null;
+  /** Tools of a plugin that are withheld because they are not what was accepted, with their new hashes. */
+  readonly changedTools: (name: string) => Readonly<Record<string, string>>;
   readonly listTools: () => readonly { readonly spec: ToolSpec; readonly plugin: string }[];
   readonly listPlugins: () => Promise<readonly PluginStatus[]>;
   /** null: valid. */
@@ -57,9 +66,7 @@ export interface Registry {
    * Makes the plugins of one source those of the list: new ones start, missing ones end, changed ones are replaced by
    * a new copy that takes over when it is ready; if it never is, the old one stays. Errors: conflict.
    */
-  readonly declare: (source: DeclarationSource, declarations: readonly PluginDeclaration[]) => void;
-  /** Replaces the copies of a declared plugin one for one. Errors: not_found, conflict (not a declared one). */
-  readonly restart: (name: string) => void;
+  readonly declare: (source: DeclarationSource, wanted: readonly WantedPlugin[]) => void;
   /** Resolves when every declared plugin has been judged once, or when the time is up. */
   readonly settle: (timeoutMs: number) => Promise<void>;
   readonly close: (graceMs: number) => Promise<void>;
@@ -122,7 +129,8 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     findTool: (name) => tools.get(name)?.spec ?? null,
     findRuntime,
     listAgents: (runtime) => declared.get(runtime)?.current.offer()?.agents ?? null,
-    isDeclared: (name) => declared.has(name),
+    sourceOf: (name) => declared.get(name)?.source ?? null,
+    changedTools: (name) => declared.get(name)?.current.offer()?.changed ?? {},
     listTools: () => [...tools.values()].map(({ spec, plugin }) => ({ spec, plugin })),
     listPlugins: async () => [...(await Promise.all([...builtIn.values()].map(statusOfBuiltIn))), ...[...declared.values()].map((entry) => statusOf(entry, options.secret))],
     validate: (tool, args) => tools.get(tool)?.check(args) ?? null,
@@ -132,11 +140,6 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
       return callTool(entry, invocation, { ...context, secrets: { ...secretsOf(entry, options.secret), ...namedIn(entry.spec, credentials) } });
     },
     declare,
-    restart: (name) => {
-      const entry = declared.get(name);
-      if (entry === undefined) throw new PlatformError(builtIn.has(name) ? 'conflict' : 'not_found', builtIn.has(name) ? `The plugin "${name}" is part of the platform and restarts with it.` : `There is no plugin "${name}".`);
-      replace(entry);
-    },
     settle: async (timeoutMs) => {
       const stop = new AbortController();
       await Promise.race([Promise.all([...declared.values()].map((entry) => entry.current.settled)), clock.sleep(timeoutMs, stop.signal)]);
@@ -150,19 +153,19 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     },
   };
 
-  function declare(source: DeclarationSource, declarations: readonly PluginDeclaration[]): void {
-    for (const { name } of declarations) {
+  function declare(source: DeclarationSource, list: readonly WantedPlugin[]): void {
+    for (const { declaration: { name } } of list) {
       if (builtIn.has(name)) throw new PlatformError('conflict', `"${name}" is a plugin of the platform itself. Choose another name.`, { details: { field: 'name' } });
       const other = declared.get(name);
       if (other !== undefined && other.source !== source) {
         throw new PlatformError('conflict', `The plugin "${name}" is declared ${other.source === 'file' ? 'in configs/plugins.yaml' : 'by the API'} already. Choose another name, or remove it there.`, { details: { field: 'name' } });
       }
     }
-    const wanted = new Map(declarations.map((declaration) => [declaration.name, declaration]));
-    for (const [name, entry] of declared) if (entry.source === source && !wanted.has(name)) withdraw(name, entry);
-    for (const declaration of declarations) {
+    const names = new Set(list.map(({ declaration }) => declaration.name));
+    for (const [name, entry] of declared) if (entry.source === source && !names.has(name)) withdraw(name, entry);
+    for (const { declaration, generation } of list) {
       const entry = declared.get(declaration.name);
-      const hash = hashJson(JSON.parse(JSON.stringify(declaration)) as JsonValue);
+      const hash = hashJson(JSON.parse(JSON.stringify({ declaration, generation })) as JsonValue);
       if (entry === undefined) {
         const fresh: Declared = { source, declaration, hash, current: supervise(declaration), next: null, told: '' };
         declared.set(declaration.name, fresh);

@@ -54,6 +54,7 @@ export * from './operations/read-database-clock.ts';
 export * from './operations/read-oldest-ended-run.ts';
 export * from './operations/read-server-facts.ts';
 export * from './ping.ts';
+export * from './plugins/index.ts';
 export * from './policies/policies.ts';
 export * from './runs/accept-run.ts';
 export * from './runs/claim-due.ts';

@@ -34,11 +34,28 @@ export function createAgentPort(context: PlatformContext): AgentPort {
   };
 }
 
+/** A plugin that has never answered may still host it; one that has, says what it hosts. */
+function refuseUnknownEntrypoint(context: PlatformContext, { runtime, entrypoint }: StoredAgent['configuration']): void {
+  const refuse = (message: string): never => {
+    throw new PlatformError('invalid_input', message, { details: { field: 'configuration.entrypoint' } });
+  };
+  if (context.registry.sourceOf(runtime) === null) {
+    if (entrypoint !== '') refuse(`The runtime "${runtime}" hosts no agents by name: leave entrypoint out.`);
+    return;
+  }
+  const hosted = context.registry.listAgents(runtime)?.map(({ name }) => name);
+  if (hosted === undefined) return;
+  const known = hosted.join(', ') || 'none';
+  if (entrypoint === '' && hosted.length !== 1) refuse(`The plugin "${runtime}" hosts ${hosted.length} agents: name one as entrypoint. They are: ${known}.`);
+  if (entrypoint !== '' && !hosted.includes(entrypoint)) refuse(`The plugin "${runtime}" hosts no agent "${entrypoint}". It hosts: ${known}.`);
+}
+
 /** What can never work is refused when it is written, not when it is run. */
 function checkConfiguration(context: PlatformContext, configuration: StoredAgent['configuration']): void {
   if (context.registry.findRuntime(configuration.runtime) === null) {
     throw new PlatformError('invalid_input', `There is no runtime "${configuration.runtime}".`, { details: { field: 'configuration.runtime' } });
   }
+  refuseUnknownEntrypoint(context, configuration);
   const unknown = configuration.tools.find((tool) => context.registry.findTool(tool) === null);
   if (unknown !== undefined) {
     const known = context.registry.listTools().map(({ spec }) => spec.name);

@@ -10,6 +10,7 @@ import type { Registry } from '@openeaap/registry';
 import type { CommitLane } from '@openeaap/store';
 import type { EventHub } from '../event-hub.ts';
 import type { Metrics } from '../metrics.ts';
+import type { PluginKeeper } from '../plugin-keeper.ts';
 import type { PolicyKeeper } from '../policy-keeper.ts';
 import type { Readiness } from '../readiness.ts';
 import type { Trigger } from '../triggers.ts';
@@ -28,6 +29,7 @@ export interface PlatformContext {
   readonly scheduler: Scheduler;
   readonly policy: PolicyKeeper;
   readonly registry: Registry;
+  readonly plugins: PluginKeeper;
   readonly gateway: Gateway;
   readonly hub: EventHub;
   readonly retrieve: ReturnType<typeof createRetrieve>;

@@ -8,6 +8,7 @@ import { createArchivePort } from './archive.ts';
 import type { PlatformContext } from './context.ts';
 import { createGovernancePort } from './governance.ts';
 import { createKnowledgePort } from './knowledge.ts';
+import { createPluginPort } from './plugins.ts';
 import { createRunPort } from './runs.ts';
 import { createSchedulePort } from './schedules.ts';
 
@@ -22,8 +23,8 @@ export function createPlatform(context: PlatformContext): PlatformPort {
     ...createGovernancePort(context),
     ...createKnowledgePort(context),
     ...createArchivePort(context),
+    ...createPluginPort(context),
     listTools: async () => context.registry.listTools(),
-    listPlugins: () => context.registry.listPlugins(),
     listModels: async () => context.gateway.models(),
     diagnose: async () => {
       const checks = await diagnose({ db: context.pool, migrations, clock: context.clock, dataDir: context.dataDir, isEmbedded: context.isEmbedded });

@@ -1,21 +1,15 @@
 import { Strict } from '../request-schema.ts';
 import type { Routes } from '../route-context.ts';
 import { callerOf } from '../route-context.ts';
-import { toItems, toModelView, toPluginView, toToolView } from '../to-view.ts';
-import { itemsOf, ModelView, PluginView, ToolView } from '../view-schema.ts';
+import { toItems, toModelView, toToolView } from '../to-view.ts';
+import { itemsOf, ModelView, ToolView } from '../view-schema.ts';
 
-/** What this installation has: tools, plugins, models. */
+/** What this installation has: tools and models. */
 export const catalogRoutes: Routes = ({ port }) => (app, _options, done) => {
   app.get('/tools', {
     config: { scope: 'tools:read' },
     schema: { operationId: 'listTools', tags: ['catalog'], summary: 'List tools', querystring: Strict({}), response: { 200: itemsOf(ToolView) } },
     handler: async (request, reply) => reply.code(200).send(toItems(await port.listTools(callerOf(request)), toToolView)),
-  });
-
-  app.get('/plugins', {
-    config: { scope: 'tools:read' },
-    schema: { operationId: 'listPlugins', tags: ['catalog'], summary: 'List plugins and their health', querystring: Strict({}), response: { 200: itemsOf(PluginView) } },
-    handler: async (request, reply) => reply.code(200).send(toItems(await port.listPlugins(callerOf(request)), toPluginView)),
   });
 
   app.get('/models', {

@@ -80,19 +80,28 @@ interface Written {
   readonly tools?: Readonly<Record<string, { readonly effect?: 'read' | 'write' | 'egress' | 'destructive'; readonly idempotent?: boolean; readonly timeout_ms?: number; readonly untrusted_output?: boolean }>>;
 }
 
+/** What `configs/plugins.yaml` says. */
+export interface PluginFile {
+  readonly plugins: readonly PluginDeclaration[];
+  /** Plugins of the platform itself that are left out, for example because declared ones offer the same tools. */
+  readonly without: readonly string[];
+}
+
 /** `configs/plugins.yaml`; no file and an empty one are no plugins. Errors: invalid_input that names the place and the cure. */
-export function parsePluginFile(document: unknown, file: string): readonly PluginDeclaration[] {
-  if (document === null || document === undefined) return [];
+export function parsePluginFile(document: unknown, file: string): PluginFile {
+  if (document === null || document === undefined) return { plugins: [], without: [] };
   const wrong = (what: string): PlatformError => new PlatformError('invalid_input', `${file}: ${what}`, { details: { file } });
   if (!isJsonObject(document)) throw wrong('it must be a mapping with the key "plugins".');
-  const unknown = Object.keys(document).find((key) => key !== 'plugins');
-  if (unknown !== undefined) throw wrong(`it has an unknown key "${unknown}"; it takes "plugins".`);
+  const unknown = Object.keys(document).find((key) => key !== 'plugins' && key !== 'without');
+  if (unknown !== undefined) throw wrong(`it has an unknown key "${unknown}"; it takes "plugins" and "without".`);
+  const without = document['without'] ?? [];
+  if (!Array.isArray(without) || without.some((name) => typeof name !== 'string')) throw wrong('"without" must be a list of names of built-in plugins.');
   const list = document['plugins'] ?? [];
   if (!Array.isArray(list) || list.length > PLUGIN_LIMITS.plugins) throw wrong(`"plugins" must be a list of at most ${PLUGIN_LIMITS.plugins}.`);
   const declared = list.map((entry, index) => parseDeclaration(entry, { at: `${file}: plugins[${index}]`, source: 'file' }));
   const twice = declared.find(({ name }, index) => declared.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) throw wrong(`the plugin "${twice.name}" is declared twice. Rename one.`);
-  return declared;
+  return { plugins: declared, without: without as readonly string[] };
 }
 
 /** One declaration. Errors: invalid_input with `details.field` and the cure. */

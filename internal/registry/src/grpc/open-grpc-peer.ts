@@ -80,4 +80,5 @@ const toPeerOffer = (offer: PluginOffer): PeerOffer => ({
   agents: offer.agents,
   maxConcurrentSteps: offer.maxConcurrentSteps,
   warnings: [],
+  changed: {},
 });

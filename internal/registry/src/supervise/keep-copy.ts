@@ -92,6 +92,7 @@ export function keepCopy(options: KeepCopyOptions): Copy {
     try {
       peer = await options.open(stop.signal);
       options.admit(peer.offer);
+      peer.onOffer?.((offer) => admitAgain(offer));
       live = peer;
       set('ready', 'It is serving.');
       const reason = await lost(peer);
@@ -101,6 +102,16 @@ export function keepCopy(options: KeepCopyOptions): Copy {
     } finally {
       live = null;
       await peer?.close(stop.signal.aborted ? graceMs : STOP_GRACE_MS);
+    }
+  }
+
+  /** What it offers now may collide with others: then it gets no steps until it offers something else. */
+  function admitAgain(offer: PeerOffer): void {
+    try {
+      options.admit(offer);
+      options.onChange();
+    } catch (thrown) {
+      set(statusOf(thrown), toPlatformError(thrown).message);
     }
   }
 
@@ -116,6 +127,11 @@ export function keepCopy(options: KeepCopyOptions): Copy {
     }
   }
 
+  /** A look says nothing about what the copy offers. */
+  function recover(): void {
+    if (state.status === 'sick') set('ready', 'It is serving.');
+  }
+
   async function look(peer: PluginPeer, signal: AbortSignal): Promise<string> {
     for (let missed = 0; !signal.aborted; ) {
       await clock.sleep(times.healthEveryMs, signal);
@@ -124,7 +140,7 @@ export function keepCopy(options: KeepCopyOptions): Copy {
         const health = await peer.checkHealth(times.healthTimeoutMs);
         missed = 0;
         if (signal.aborted) break;
-        if (health.serving) set('ready', 'It is serving.');
+        if (health.serving) recover();
         else set('sick', health.detail === '' ? 'It says that it cannot serve.' : `It says that it cannot serve: ${health.detail}`);
       } catch (thrown) {
         missed += 1;

@@ -4,6 +4,8 @@ import type { ToolSpec } from '@openeaap/kernel';
 /** One live copy of a plugin, whatever it speaks: gRPC or MCP. */
 export interface PluginPeer {
   readonly offer: PeerOffer;
+  /** Tells when a living copy offers something else. */
+  readonly onOffer?: (listener: (offer: PeerOffer) => void) => void;
   /** Errors: PlatformError; `details.sent` is false when the plugin certainly never saw the call. */
   readonly callTool: (invocation: ToolInvocation, context: ToolContext, timeoutMs: number) => Promise<ToolOutcome>;
   readonly think: (request: ThinkRequest, context: ThinkContext, timeoutMs: number) => Promise<ThinkResponse>;
@@ -27,6 +29,8 @@ export interface PeerOffer {
   readonly maxConcurrentSteps: number;
   /** What an operator should know, e.g. a tool that was withheld. */
   readonly warnings: readonly string[];
+  /** Tools that are withheld because they are not what was accepted, with the hash that would have to be. */
+  readonly changed: Readonly<Record<string, string>>;
 }
 
 /** Starts or finds a copy and connects to it. Errors: PlatformError with the plugin's name and the cure. */

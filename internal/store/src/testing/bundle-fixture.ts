@@ -22,8 +22,8 @@ export async function bundleFixture(name: string): Promise<BundledProgram> {
     root,
     configFile: false,
     logLevel: 'error',
-    resolve: { conditions: ['source'] },
-    ssr: { noExternal: [/^@openeaap\//], external: ['pg'], resolve: { conditions: ['source'] } },
+    resolve: { conditions: ['@openeaap/source'] },
+    ssr: { noExternal: [/^@openeaap\//], external: ['pg'], resolve: { conditions: ['@openeaap/source'] } },
     build: { ssr: fileURLToPath(new URL(`${name}.ts`, import.meta.url)), outDir, target: 'node20', rollupOptions: { output: { entryFileNames: `${name}.mjs` } } },
   });
   return { file: join(outDir, `${name}.mjs`), remove: () => rm(outDir, { recursive: true, force: true }) };
