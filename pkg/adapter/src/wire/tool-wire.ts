@@ -75,5 +75,6 @@ function argumentsOf(request: ExecuteStepRequest): JsonObject {
 }
 
 export function toolOutcomeToWire(outcome: ToolOutcome): ExecuteStepResponse {
-  return { ...ExecuteStepResponse.create(), outputPayload: JSON.stringify(outcome.output), lineage: outcome.lineage ?? [] };
+  // A tool in JavaScript may return nothing, whatever its type says.
+  return { ...ExecuteStepResponse.create(), outputPayload: JSON.stringify(outcome.output) ?? 'null', lineage: outcome.lineage ?? [] };
 }
