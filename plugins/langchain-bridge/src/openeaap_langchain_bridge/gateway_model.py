@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_openai import ChatOpenAI
+from langgraph.errors import GraphInterrupt
+from langgraph.types import Interrupt
+from openeaap.sdk import StepFailed, ThinkContext, ThinkRequest
+from pydantic import PrivateAttr
+
+from openeaap_langchain_bridge.think_scope import ThinkScope
+
+# The value of the interrupt by which a second model call waits for the next think.
+NEXT_THINK = "openeaap.next_think"
+
+# LangGraph's tag for replies that nobody is to watch.
+_NO_STREAM_TAG = "nostream"
+
+_MALFORMED_CHARS = 300
+
+
+class GatewayModel(ChatOpenAI):
+    """The platform's gateway as a chat model, good for one think.
+
+    Everything that LangChain does to prompt and tools has happened when a call comes through
+    here. What is added: tools that the run may not use are taken out of the request, corrections
+    of earlier replies are put at its end, and a graph gets one model node a think.
+    """
+
+    _scope: ThinkScope = PrivateAttr()
+
+    @classmethod
+    def of_step(cls, request: ThinkRequest, ctx: ThinkContext, scope: ThinkScope) -> GatewayModel:
+        seconds = ctx.seconds_left()
+        model = cls(
+            model=request.agent.model.name or "default",
+            temperature=request.agent.model.temperature,
+            max_tokens=scope.max_tokens or None,
+            base_url=ctx.gateway_url,
+            api_key=ctx.model_token,
+            timeout=seconds,
+            # The control plane repeats a think that failed for want of a model; twice is enough.
+            max_retries=0,
+            streaming=True,
+            stream_usage=True,
+            use_responses_api=False,
+        )
+        model._scope = scope
+        return model
+
+    @property
+    def _llm_type(self) -> str:
+        return "openeaap-gateway"
+
+    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        result = super()._generate(messages, stop=stop, run_manager=run_manager, **kwargs)
+        return result if self.streaming else self._checked(result)
+
+    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        result = await super()._agenerate(messages, stop=stop, run_manager=run_manager, **kwargs)
+        return result if self.streaming else self._checked(result)
+
+    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        reply = _Reply(self._scope, _is_watched(run_manager))
+        for chunk in super()._stream(messages, stop=stop, run_manager=run_manager, **kwargs):
+            yield reply.take(chunk)
+        reply.end()
+
+    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        reply = _Reply(self._scope, _is_watched(run_manager))
+        async for chunk in super()._astream(messages, stop=stop, run_manager=run_manager, **kwargs):
+            yield reply.take(chunk)
+        reply.end()
+
+    def _prepare(self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """Idempotent: in LangChain 0.3 a call that streams comes through twice."""
+        _enter_model(self._scope, run_manager)
+        corrections = [each for each in self._scope.corrections if not any(each is message for message in messages)]
+        return [*messages, *corrections], _with_allowed(kwargs, self._scope)
+
+    def _checked(self, result: ChatResult) -> ChatResult:
+        for generation in result.generations:
+            message = generation.message
+            if isinstance(message, AIMessage):
+                message.additional_kwargs.pop("tool_calls", None)
+                for call in message.tool_calls:
+                    call["id"] = self._scope.unique_id(call.get("id") or "")
+                _take_reply(self._scope, message)
+        return result
+
+
+class _Reply:
+    """A reply as it streams in."""
+
+    def __init__(self, scope: ThinkScope, watched: bool) -> None:
+        self._scope = scope
+        self._watched = watched
+        self._whole: AIMessageChunk | None = None
+        self._ids: dict[Any, str] = {}
+
+    def take(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        message = chunk.message
+        if not isinstance(message, AIMessageChunk):
+            return chunk
+        if any(message.tool_call_chunks):
+            chunk = ChatGenerationChunk(message=self._renamed(message), generation_info=chunk.generation_info)
+            message = chunk.message  # type: ignore[assignment]
+        if self._watched and isinstance(message.content, str) and message.content:
+            self._scope.emit(message.content)
+        self._whole = message if self._whole is None else self._whole + message  # type: ignore[assignment]
+        return chunk
+
+    def end(self) -> None:
+        if self._whole is not None:
+            _take_reply(self._scope, self._whole)
+
+    def _renamed(self, message: AIMessageChunk) -> AIMessageChunk:
+        """The id stands in the first chunk of a call; later ones have only its index."""
+        pieces = []
+        for piece in message.tool_call_chunks:
+            key = piece.get("index")
+            if key not in self._ids or (piece.get("name") and key is None):
+                self._ids[key] = self._scope.unique_id(piece.get("id") or "")
+                pieces.append({**piece, "id": self._ids[key]})
+            else:
+                pieces.append({**piece, "id": None})
+        others = {key: value for key, value in message.additional_kwargs.items() if key != "tool_calls"}
+        return message.model_copy(update={"tool_call_chunks": pieces, "tool_calls": [], "invalid_tool_calls": [], "additional_kwargs": others})
+
+
+def _take_reply(scope: ThinkScope, message: AIMessage) -> None:
+    """Keeps a reply; raises StepFailed for one that nothing can be made of."""
+    with scope.lock:
+        scope.replies.append(message)
+    for call in message.invalid_tool_calls:
+        said = (call.get("args") or "")[:_MALFORMED_CHARS]
+        raise StepFailed("MODEL_INVALID_OUTPUT", f"The arguments of the call to {call.get('name') or 'a tool'} are no JSON object: {said}")
+    if message.response_metadata.get("finish_reason") == "length" and not message.tool_calls:
+        raise StepFailed("MODEL_INVALID_OUTPUT", "The reply was cut off at the token limit. Be shorter.")
+
+
+def _enter_model(scope: ThinkScope, run_manager: Any) -> None:
+    """Lets one node of a graph ask the model in a think, as often as it likes; the next node waits for the next think."""
+    metadata = getattr(run_manager, "metadata", None) or {}
+    # Before Python 3.11 async nodes have no such metadata; then the superstep stands for the node.
+    where = metadata.get("langgraph_checkpoint_ns") or metadata.get("checkpoint_ns") or ""
+    with scope.lock:
+        task = where or f"superstep {scope.supersteps}"
+        if where:
+            scope.model_nodes.add(where.split("|")[0].split(":")[0])
+        if scope.model_task is None:
+            scope.model_task = task
+        elif scope.one_call_per_think and scope.model_task != task:
+            scope.paused = True
+            raise GraphInterrupt((Interrupt(value=NEXT_THINK, id=f"next_think_{scope.step_no}"),))
+
+
+def _with_allowed(kwargs: dict[str, Any], scope: ThinkScope) -> dict[str, Any]:
+    """The request with the tools that this run may use, and within its tokens."""
+    allowed = dict(kwargs)
+    if kwargs.get("tools"):
+        tools = [tool for tool in kwargs["tools"] if not scope.is_hidden(_name_of(tool))]
+        names = {_name_of(tool) for tool in tools}
+        # Extra tools go where the agent's own are offered, not into a call for structured output.
+        own = any(_name_of(tool) in scope.own_tools for tool in kwargs["tools"])
+        tools += [extra for extra in scope.extra_tools if own and _name_of(extra) not in names]
+        allowed["tools"] = tools
+    elif scope.extra_tools and "tools" not in kwargs and "response_format" not in kwargs and not scope.own_tools:
+        allowed["tools"] = list(scope.extra_tools)
+    if "tools" in allowed and not allowed["tools"]:
+        for key in ("tools", "tool_choice", "parallel_tool_calls"):
+            allowed.pop(key, None)
+    for key in ("max_tokens", "max_completion_tokens"):
+        if scope.max_tokens > 0 and isinstance(allowed.get(key), int):
+            allowed[key] = min(allowed[key], scope.max_tokens)
+    return allowed
+
+
+def _name_of(tool: Any) -> str:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    return str(function.get("name", "")) if isinstance(function, dict) else ""
+
+
+def _is_watched(run_manager: Any) -> bool:
+    return _NO_STREAM_TAG not in (getattr(run_manager, "tags", None) or ())
