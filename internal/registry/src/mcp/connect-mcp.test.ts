@@ -117,7 +117,7 @@ describe('an MCP server over stdio', () => {
     const { peer } = await connect(stdio('good'));
     await expect(call(peer, 'die')).rejects.toMatchObject({ code: 'internal', message: expect.stringMatching(/"github".*die.*exit code 7.*is not known/) });
     expect(await peer.closed).toBe('The MCP server "github" is gone: it ended with exit code 7.');
-    await expect(call(peer, 'echo', { text: 'x' })).rejects.toMatchObject({ code: 'tool_unavailable', message: expect.stringMatching(/not sent/) });
+    await expect(call(peer, 'echo', { text: 'x' })).rejects.toMatchObject({ code: 'tool_unavailable', details: { sent: false }, message: expect.stringMatching(/not sent/) });
     await expect(peer.ping(SIGNAL)).rejects.toMatchObject({ code: 'tool_unavailable' });
     const reading = (await connect(stdio('good'), { tools: { die: { effect: 'read' } } })).peer;
     await expect(call(reading, 'die')).rejects.toMatchObject({ code: 'tool_unavailable' });
@@ -246,7 +246,7 @@ describe('an MCP server over HTTP', () => {
     expect(await peer.closed).toMatch(/forgotten the session/);
     const other = (await connect(http(server.url))).peer;
     await server.kill();
-    await expect(call(other, 'echo', { text: 'x' })).rejects.toMatchObject({ code: 'tool_unavailable', message: expect.stringMatching(/not sent/) });
+    await expect(call(other, 'echo', { text: 'x' })).rejects.toMatchObject({ code: 'tool_unavailable', details: { sent: false }, message: expect.stringMatching(/not sent/) });
     await expect(other.ping(SIGNAL)).rejects.toMatchObject({ code: 'tool_unavailable' });
   });
 

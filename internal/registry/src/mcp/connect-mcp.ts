@@ -39,7 +39,10 @@ export interface McpPeer {
   readonly listed: readonly ListedTool[];
   /** What the server offers and is not called, with reasons; `changed` ones wait for `accept`. */
   readonly withheld: readonly WithheldTool[];
-  /** Errors: PlatformError `tool_failed`, `tool_unavailable`, `tool_timeout`, `cancelled`; `internal` when the outcome is unknown. */
+  /**
+   * Errors: PlatformError `tool_failed`, `tool_unavailable`, `tool_timeout`, `cancelled`; `internal` when the outcome is
+   * unknown. `details.sent` is false when the server certainly never saw the call.
+   */
   readonly call: (tool: string, args: JsonObject, options: McpCallOptions) => Promise<ToolOutcome>;
   /** Errors: PlatformError `tool_unavailable`, `cancelled`. */
   readonly ping: (signal: AbortSignal) => Promise<void>;
@@ -197,8 +200,8 @@ interface CallParts {
 async function callTool(parts: CallParts, tool: string, args: JsonObject, options: McpCallOptions): Promise<ToolOutcome> {
   const { config, client, transport, listing, mask } = parts;
   const listed = listing.tools.find(({ spec }) => spec.name === tool);
-  if (listed === undefined) throw new PlatformError('tool_failed', refusal(tool, config, listing));
-  if (transport.ended() !== null) throw new PlatformError('tool_unavailable', `The MCP server "${config.plugin}" is not connected: ${transport.ended()}. The call was not sent.`);
+  if (listed === undefined) throw new PlatformError('tool_failed', refusal(tool, config, listing), { details: { sent: false } });
+  if (transport.ended() !== null) throw new PlatformError('tool_unavailable', `The MCP server "${config.plugin}" is not connected: ${transport.ended()}. The call was not sent.`, { details: { sent: false } });
   const meta = { ...options.traceContext, ...(options.idempotencyKey === undefined ? {} : { 'openeaap.dev/idempotency-key': options.idempotencyKey }) };
   const { signal, timedOut, release } = linkSignals([options.signal], options.timeoutMs);
   try {

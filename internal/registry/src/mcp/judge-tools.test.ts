@@ -24,9 +24,9 @@ describe('effects', () => {
   });
 
   test('what the operator says about a tool counts more than what the server says', () => {
-    const rule = { effect: 'destructive', idempotent: true, timeoutMs: 900_000 } as const;
+    const rule = { effect: 'destructive', idempotent: true, timeoutMs: 900_000, untrustedOutput: false } as const;
     const { tools } = judge([tool('t', { annotations: { readOnlyHint: true } }), tool('u')], { trustAnnotations: true, tools: { t: rule } });
-    expect(tools.map(({ spec }) => [spec.effect, spec.idempotent, spec.timeoutMs])).toEqual([['destructive', true, 600_000], ['write', false, 30_000]]);
+    expect(tools.map(({ spec }) => [spec.effect, spec.idempotent, spec.timeoutMs, spec.untrustedOutput])).toEqual([['destructive', true, 600_000, false], ['write', false, 30_000, true]]);
   });
 });
 

@@ -130,7 +130,7 @@ function toSpec(offered: JsonObject, serverName: string, version: string, config
     effect: rule.effect ?? hints.effect,
     idempotent: rule.idempotent ?? hints.idempotent,
     timeoutMs: Math.min(rule.timeoutMs ?? LIMITS.toolTimeoutMs, LIMITS.toolTimeoutCeilingMs),
-    untrustedOutput: true,
+    untrustedOutput: rule.untrustedOutput ?? true,
   };
 }
 

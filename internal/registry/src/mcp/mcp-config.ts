@@ -54,6 +54,8 @@ export interface McpToolRule {
   readonly idempotent?: boolean;
   readonly timeoutMs?: number;
   readonly allow?: boolean;
+  /** false: the operator vouches for what the tool returns. */
+  readonly untrustedOutput?: boolean;
 }
 
 /** Accepted hashes by the server's own names of its tools. A tool that is not in here is accepted as it is seen first. */

@@ -90,7 +90,7 @@ export function createStdioTransport(options: StdioOptions): EndedTransport {
       if (child !== null && reason === null && (await writeLine(child.stdin, JSON.stringify(message)))) return;
       // Why comes with its exit, a moment later.
       await endsWithin(gone, DRAIN_MS);
-      throw new PlatformError('tool_unavailable', `The MCP server "${options.plugin}" is not running: ${reason ?? 'it reads nothing any more'}. The message was not sent.`);
+      throw new PlatformError('tool_unavailable', `The MCP server "${options.plugin}" is not running: ${reason ?? 'it reads nothing any more'}. The message was not sent.`, { details: { sent: false } });
     },
     close: async () => {
       const running = child;

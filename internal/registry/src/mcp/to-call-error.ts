@@ -53,7 +53,6 @@ function fromStatus(status: number, thrown: unknown, call: FailedCall): Platform
       return new PlatformError('tool_failed', `The MCP server "${call.plugin}" refused our credentials (HTTP ${status}). Check the secret that its declaration names.`, { cause: thrown });
     case 404:
     case 429:
-    case 503:
       return unavailable(call, `did not take the call (HTTP ${status})`, thrown);
     default:
       if (status >= 400 && status < 500) return new PlatformError('tool_failed', `The MCP server "${call.plugin}" refused the call of ${call.tool} (HTTP ${status}).`, { cause: thrown });
@@ -61,7 +60,8 @@ function fromStatus(status: number, thrown: unknown, call: FailedCall): Platform
   }
 }
 
-const unavailable = (call: FailedCall, what: string, cause: unknown): PlatformError => new PlatformError('tool_unavailable', `The MCP server "${call.plugin}" ${what}.`, { cause });
+/** The tool never saw the call. */
+const unavailable = (call: FailedCall, what: string, cause: unknown): PlatformError => new PlatformError('tool_unavailable', `The MCP server "${call.plugin}" ${what}.`, { cause, details: { sent: false } });
 
 function lost(call: FailedCall, why: string, cause: unknown): PlatformError {
   const begin = `The MCP server "${call.plugin}" gave no result for the call of ${call.tool}: ${why}.`;
