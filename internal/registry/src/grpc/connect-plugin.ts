@@ -198,7 +198,7 @@ function unary({ client, metadata, plugin }: Channel, request: ExecuteStepReques
     const call: ClientUnaryCall = client.executeStep(request, metadata, { deadline: Date.now() + timeoutMs }, (error, answer) => {
       signal.removeEventListener('abort', cancel);
       if (error === null) resolve(answer);
-      else reject(toCallError(error, plugin));
+      else reject(toCallError(error, plugin, signal.aborted));
     });
     const cancel = (): void => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
@@ -225,7 +225,7 @@ function stream({ client, metadata, plugin }: Channel, request: ExecuteStepReque
       if (event?.$case === 'delta') onDelta(event.value);
       else if (event?.$case === 'response') answer = event.value;
     });
-    call.on('error', (error: ServiceError) => end(toCallError(error, plugin)));
+    call.on('error', (error: ServiceError) => end(toCallError(error, plugin, signal.aborted)));
     call.on('end', () => end(null));
   });
 }

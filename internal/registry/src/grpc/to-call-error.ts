@@ -5,12 +5,14 @@ import { PlatformError } from '@openeaap/kernel';
 /**
  * What a failed call means for the step (docs/plugin-protocol.md, "Errors"). The call had been sent, so unless the
  * plugin itself refused it nobody knows what it did: `internal`. The plugin's own words stay in the cause.
+ * `isOurs`: we have given the call up ourselves.
  */
-export function toCallError(error: ServiceError, plugin: string): PlatformError {
+export function toCallError(error: ServiceError, plugin: string, isOurs: boolean): PlatformError {
   const refused = (code: 'invalid_input' | 'unauthenticated' | 'unsupported', message: string): PlatformError => new PlatformError(code, message, { cause: error, details: { sent: false } });
   switch (error.code) {
     case status.CANCELLED:
-      return new PlatformError('cancelled', 'The step was stopped.', { cause: error });
+      // A server that shuts down cancels its calls too.
+      return isOurs ? new PlatformError('cancelled', 'The step was stopped.', { cause: error }) : broke(error, plugin);
     case status.DEADLINE_EXCEEDED:
       return new PlatformError('tool_timeout', `The plugin "${plugin}" did not answer in time.`, { cause: error });
     case status.INVALID_ARGUMENT:
@@ -24,6 +26,9 @@ export function toCallError(error: ServiceError, plugin: string): PlatformError 
       // Said by either side, before or after the work was done.
       return new PlatformError('internal', `A message between the platform and the plugin "${plugin}" was larger than its receiver takes, or the plugin has too many steps. Return less, or a reference to it.`, { cause: error });
     default:
-      return new PlatformError('internal', `The plugin "${plugin}" broke off in the middle of a step (${status[error.code] ?? error.code}).`, { cause: error, details: { broke: true } });
+      return broke(error, plugin);
   }
 }
+
+const broke = (error: ServiceError, plugin: string): PlatformError =>
+  new PlatformError('internal', `The plugin "${plugin}" broke off in the middle of a step (${status[error.code] ?? error.code}).`, { cause: error, details: { broke: true } });
