@@ -18,7 +18,12 @@ export function toChatCompletionsBody(request: ChatRequest, target: { readonly m
 
 /** OpenAI's newer models refuse `max_tokens`; several compatible servers know nothing else. */
 function maxTokensKey(origin: string): string {
-  return new URL(origin).hostname.endsWith('.openai.com') ? 'max_completion_tokens' : 'max_tokens';
+  return isOpenAiHost(origin) ? 'max_completion_tokens' : 'max_tokens';
+}
+
+/** OpenAI itself, or its models at Azure. */
+export function isOpenAiHost(origin: string): boolean {
+  return /\.openai\.(azure\.)?com$/.test(new URL(origin).hostname);
 }
 
 function toWireMessage(message: ChatMessage): Readonly<Record<string, unknown>> {

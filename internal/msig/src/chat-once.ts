@@ -1,10 +1,12 @@
 import type { ChatRequest } from '@openeaap/kernel';
 import type { BackendCall, BackendReply } from './backend.ts';
+import { billed } from './billed.ts';
 import { toChatCompletionsBody } from './chat-completions-request.ts';
 import { estimateUsage } from './estimate-usage.ts';
 import { exchange } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';
 import { createReplyAssembler } from './reply-assembler.ts';
+import type { AssembledReply } from './reply-assembler.ts';
 
 export interface ChatTarget {
   /** The name that is sent; asked for under the try's own signal. */
@@ -13,15 +15,14 @@ export interface ChatTarget {
   readonly newId: () => string;
 }
 
-/** One try of a chat. Usage is told once, also when the try fails or is aborted after the server reported some. */
+/** One try of a chat. */
 export async function chatOnce(upstream: Upstream, target: ChatTarget, { request, call }: { readonly request: ChatRequest; readonly call: BackendCall }): Promise<BackendReply> {
   const assembler = createReplyAssembler(upstream.context, target.newId);
-  const tellUsage = once(call.onUsage);
-  // While the abort is being told, not after it: whoever aborts may settle the bill at once.
-  const onAbort = (): void => void tellUsage(assembler.usage());
-  call.signal.addEventListener('abort', onAbort, { once: true });
+  let reply: AssembledReply | null = null;
   let model = '';
-  try {
+  // Of a broken answer only what the server reported is known.
+  const usage = () => assembler.usage() ?? (reply === null ? null : estimateUsage(request, reply));
+  return billed(call, usage, async () => {
     await exchange(upstream, {
       signal: call.signal,
       firstByteTimeoutMs: upstream.firstByteTimeoutMs,
@@ -37,23 +38,8 @@ export async function chatOnce(upstream: Upstream, target: ChatTarget, { request
         isFinished: assembler.isFinished,
       },
     });
-    const reply = assembler.finish();
-    const usage = assembler.usage() ?? estimateUsage(request, reply);
-    tellUsage(usage);
-    return { ...reply, model: reply.model === '' ? model : reply.model, usage };
-  } catch (thrown) {
-    tellUsage(assembler.usage());
-    throw thrown;
-  } finally {
-    call.signal.removeEventListener('abort', onAbort);
-  }
-}
-
-function once(tell: BackendCall['onUsage']): (usage: Parameters<BackendCall['onUsage']>[0] | null) => void {
-  let told = false;
-  return (usage) => {
-    if (told || usage === null) return;
-    told = true;
-    tell(usage);
-  };
+    const whole = assembler.finish();
+    reply = whole;
+    return { ...whole, model: whole.model === '' ? model : whole.model, usage: assembler.usage() ?? estimateUsage(request, whole) };
+  });
 }

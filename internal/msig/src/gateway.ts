@@ -1,12 +1,14 @@
 import { trace } from '@opentelemetry/api';
 import type { Tracer } from '@opentelemetry/api';
-import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError } from '@openeaap/kernel';
+import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError, unlessAborted } from '@openeaap/kernel';
 import type { ChatReply, ChatRequest, ErrorCode, TokenUsage } from '@openeaap/kernel';
-import type { Backend, BackendReply, TokenCounts } from './backend.ts';
+import type { Backend, BackendCall, CompletionCall, CompletionReply, TokenCounts } from './backend.ts';
 import type { BackendConfig, BackendType, GatewayConfig } from './config.ts';
 import { startInvokeSpan } from './invoke-span.ts';
+import type { InvokeFacts, InvokeOutcome } from './invoke-span.ts';
 import { inTime } from './in-time.ts';
 import { createOpenAiBackend } from './openai-backend.ts';
+import type { Completion } from './parse-completion.ts';
 import { parseScript } from './script.ts';
 import { createScriptedBackend } from './scripted-backend.ts';
 import { selectBackend } from './select-backend.ts';
@@ -21,8 +23,16 @@ export interface Gateway {
    * `cancelled` (the caller's signal).
    */
   readonly chat: (request: ChatRequest, options: ChatOptions) => Promise<ChatReply>;
+  /**
+   * One chat completion in the words of the OpenAI API, of a body that `parseCompletion` has read.
+   * Errors: as of `chat`, and `invalid_input` for what the backend cannot do. Where the server
+   * refused what the client wrote, `details.upstream_message` is what it said.
+   */
+  readonly complete: (completion: Completion, options: CompleteOptions) => Promise<CompletionAnswer>;
   /** The configured backends, the default one first. */
   readonly models: () => readonly ModelInfo[];
+  /** The backend that a name, a model or a capability selects. Errors: `not_found`. */
+  readonly findModel: (model: string) => ModelInfo;
   /** Usage per step as the gateway saw it. */
   readonly meter: Pick<UsageMeter, 'take'>;
   /** How the latest chat of each backend went; asks no server. */
@@ -36,8 +46,17 @@ export interface ChatOptions {
   /** Text as it is produced. Nothing of it is taken back: once it was called, the chat is not tried again. */
   readonly onDelta?: (text: string) => void;
   readonly attribution: Attribution;
+  /** Told once, when the call has ended, however it ended. */
+  readonly onUsage?: (usage: TokenUsage) => void;
   /** Bound of the whole chat; the backend's `timeout_ms` holds where it is less. */
   readonly timeoutMs?: number;
+}
+
+export interface CompleteOptions extends Omit<ChatOptions, 'onDelta'>, Pick<CompletionCall, 'maxTokens' | 'onChunk'> {}
+
+export interface CompletionAnswer extends Omit<CompletionReply, 'usage'> {
+  readonly usage: TokenUsage;
+  readonly backend: string;
 }
 
 /** For whom the tokens are spent. */
@@ -105,16 +124,17 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
   const closing = new AbortController();
   const tracer = deps.tracer ?? trace.getTracer('@openeaap/msig');
 
-  const chat = async (request: ChatRequest, options: ChatOptions): Promise<ChatReply> => {
-    const selected = selectBackend(config, request.model);
+  /** What all calls have in common: their span, their clock, their place in the meter, and what the health says of the backend. */
+  const invoke = async <R extends Answer>(model: string, { about, options, work }: Invocation<R>): Promise<R & { readonly usage: TokenUsage; readonly backend: string }> => {
+    const selected = selectBackend(config, model);
     const backend = backends.get(selected.name);
     if (backend === undefined) throw new PlatformError('internal', `The backend "${selected.name}" was not created.`);
-    const span = startInvokeSpan(tracer, selected, { request, attribution: options.attribution });
+    const span = startInvokeSpan(tracer, selected, { ...about, attribution: options.attribution });
     const startedMs = deps.now();
     const spent: TokenUsage[] = [];
     const onUsage = (counts: TokenCounts): void => void spent.push(price(counts, selected.costUsdPer1k));
     let isSettled = false;
-    const settle = (reply: BackendReply | null, error: PlatformError | null): void => {
+    const settle = (reply: InvokeOutcome['reply'], error: PlatformError | null): void => {
       if (isSettled) return;
       isSettled = true;
       const usage = spent.reduce(addUsage, NO_USAGE);
@@ -123,6 +143,7 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
       meter.add(options.attribution.stepId, seen);
       span.end({ usage, reply, error });
       noteHealth(health, selected.name, error);
+      options.onUsage?.(usage);
       deps.observe?.({ ...seen, outcome: error?.code ?? 'ok', attribution: options.attribution });
     };
     const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, selected.timeoutMs);
@@ -135,12 +156,7 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
       onStopped: (reason: PlatformError) => settle(null, reason),
     };
     try {
-      const reply = await span.run(() => inTime(bounds, (signal) => backend.chat(request, {
-        signal,
-        deadlineMs: startedMs + timeoutMs,
-        onDelta: options.onDelta ?? (() => undefined),
-        onUsage,
-      })));
+      const reply = await span.run(() => inTime(bounds, (signal) => work(backend, { signal, deadlineMs: startedMs + timeoutMs, onUsage })));
       settle(reply, null);
       return { ...reply, usage: price(reply.usage, selected.costUsdPer1k), backend: selected.name };
     } catch (thrown) {
@@ -151,8 +167,27 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
   };
 
   return {
-    chat,
+    chat: (request, options) =>
+      invoke(request.model, {
+        about: { isStream: true, maxTokens: request.maxTokens ?? null, temperature: request.temperature ?? null },
+        options,
+        work: (backend, call) => backend.chat(request, { ...call, onDelta: options.onDelta ?? (() => undefined) }),
+      }),
+    complete: (completion, options) =>
+      invoke(completion.model, {
+        about: { isStream: completion.isStream, maxTokens: options.maxTokens ?? completion.maxTokens, temperature: numberOrNull(completion.body['temperature']) },
+        options,
+        work: (backend, call) => {
+          // A reader that has stopped reading must not keep a call alive that was ended.
+          const onChunk = (json: string): Promise<void> | null => {
+            const full = options.onChunk(json);
+            return full === null ? null : unlessAborted(call.signal, full, () => toPlatformError(call.signal.reason, 'cancelled'));
+          };
+          return backend.complete(completion, { ...call, maxTokens: options.maxTokens, onChunk });
+        },
+      }),
     models: () => listModels(config),
+    findModel: (model) => toModelInfo(selectBackend(config, model)),
     meter: { take: meter.take },
     health: () => reportHealth(config, health),
     close: async () => {
@@ -162,8 +197,23 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
   };
 }
 
+/** What every kind of answer says about itself. */
+interface Answer {
+  readonly model: string;
+  readonly finishReason: string;
+  readonly usage: TokenCounts;
+}
+
+interface Invocation<R extends Answer> {
+  readonly about: Omit<InvokeFacts, 'attribution'>;
+  readonly options: Omit<ChatOptions, 'onDelta'>;
+  readonly work: (backend: Backend, call: Omit<BackendCall, 'onDelta'>) => Promise<R>;
+}
+
+const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null);
+
 function createBackend(config: BackendConfig, deps: GatewayDeps): Backend {
-  if (config.type === 'scripted') return createScriptedBackend(parseScript(config.script, deps.readScript(config.script)));
+  if (config.type === 'scripted') return createScriptedBackend(parseScript(config.script, deps.readScript(config.script)), deps);
   return createOpenAiBackend(config, deps);
 }
 
@@ -182,12 +232,16 @@ function price(counts: TokenCounts, costUsdPer1k: number): TokenUsage {
 function listModels(config: GatewayConfig): readonly ModelInfo[] {
   const first = config.backends.filter((each) => each.name === config.defaultBackend);
   const others = config.backends.filter((each) => each.name !== config.defaultBackend);
-  return [...first, ...others].map(({ name, type, labels, capabilities }) => ({ name, type, labels, capabilities }));
+  return [...first, ...others].map(toModelInfo);
 }
 
-/** Only `model_unavailable` says something about the server; a cancelled chat or a refused request does not. */
+function toModelInfo({ name, type, labels, capabilities }: BackendConfig): ModelInfo {
+  return { name, type, labels, capabilities };
+}
+
+/** Only `model_unavailable` says something about the server; a refused request, and a call that its caller ended, do not. */
 function noteHealth(health: Map<string, BackendHealth>, name: string, error: PlatformError | null): void {
-  if (error?.code === 'cancelled' || error?.details['reason'] === 'closing') return;
+  if (error?.code === 'cancelled' || error?.code === 'unauthenticated' || error?.details['reason'] === 'closing') return;
   if (error?.code === 'model_unavailable') health.set(name, { name, state: 'down', detail: error.message });
   else health.set(name, { name, state: 'up', detail: '' });
 }

@@ -1,7 +1,6 @@
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Span, Tracer } from '@opentelemetry/api';
-import type { ChatRequest, PlatformError, TokenUsage } from '@openeaap/kernel';
-import type { BackendReply } from './backend.ts';
+import type { PlatformError, TokenUsage } from '@openeaap/kernel';
 import type { BackendConfig } from './config.ts';
 import type { Attribution } from './gateway.ts';
 
@@ -17,11 +16,19 @@ export interface InvokeSpan {
 
 export interface InvokeOutcome {
   readonly usage: TokenUsage;
-  readonly reply: BackendReply | null;
+  readonly reply: { readonly model: string; readonly finishReason: string } | null;
   readonly error: PlatformError | null;
 }
 
-export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: { readonly request: ChatRequest; readonly attribution: Attribution }): InvokeSpan {
+/** What is told about a call before it is made. */
+export interface InvokeFacts {
+  readonly attribution: Attribution;
+  readonly isStream: boolean;
+  readonly maxTokens: number | null;
+  readonly temperature: number | null;
+}
+
+export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: InvokeFacts): InvokeSpan {
   const model = backend.model === '' ? backend.name : backend.model;
   const span = tracer.startSpan('LLM.Invoke', {
     kind: SpanKind.CLIENT,
@@ -30,9 +37,9 @@ export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: {
       'gen_ai.operation.name': 'chat',
       'gen_ai.provider.name': backend.type,
       'gen_ai.request.model': model,
-      'gen_ai.request.stream': true,
-      ...(about.request.maxTokens === undefined ? {} : { 'gen_ai.request.max_tokens': about.request.maxTokens }),
-      ...(about.request.temperature === undefined ? {} : { 'gen_ai.request.temperature': about.request.temperature }),
+      'gen_ai.request.stream': about.isStream,
+      ...(about.maxTokens === null ? {} : { 'gen_ai.request.max_tokens': about.maxTokens }),
+      ...(about.temperature === null ? {} : { 'gen_ai.request.temperature': about.temperature }),
       'openeaap.backend': backend.name,
       'openeaap.tenant_id': about.attribution.tenantId,
       'openeaap.run_id': about.attribution.runId,

@@ -1,5 +1,6 @@
-import type { Backend } from './backend.ts';
+import type { Backend, BackendCall } from './backend.ts';
 import { chatOnce } from './chat-once.ts';
+import { completeOnce } from './complete-once.ts';
 import type { BackendConfig } from './config.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { firstListedModel, openPool, withRetries } from './openai-upstream.ts';
@@ -29,16 +30,31 @@ export function createOpenAiBackend(config: BackendConfig, deps: OpenAiBackendDe
     listed ??= await firstListedModel(upstream, signal);
     return listed;
   };
+  const target = { model, newId: deps.newId };
+  /** `attempt` gets what it calls when something of the answer has reached the caller. */
+  const inTries = <T>({ signal, deadlineMs }: Pick<BackendCall, 'signal' | 'deadlineMs'>, attempt: (pass: () => void) => Promise<T>): Promise<T> => {
+    let isPassedOn = false;
+    return withRetries(upstream, { signal, deadlineMs, passedOn: () => isPassedOn }, () => attempt(() => {
+      isPassedOn = true;
+    }));
+  };
   return {
-    chat: (request, call) => {
-      let passedOn = false;
-      const onDelta = (text: string): void => {
-        passedOn = true;
-        call.onDelta(text);
-      };
-      const tries = { signal: call.signal, deadlineMs: call.deadlineMs, passedOn: () => passedOn };
-      return withRetries(upstream, tries, () => chatOnce(upstream, { model, newId: deps.newId }, { request, call: { ...call, onDelta } }));
-    },
+    chat: (request, call) =>
+      inTries(call, (pass) => {
+        const onDelta = (text: string): void => {
+          pass();
+          call.onDelta(text);
+        };
+        return chatOnce(upstream, target, { request, call: { ...call, onDelta } });
+      }),
+    complete: (completion, call) =>
+      inTries(call, (pass) => {
+        const onChunk = (json: string): Promise<void> | null => {
+          pass();
+          return call.onChunk(json);
+        };
+        return completeOnce(upstream, target, { completion, call: { ...call, onChunk } });
+      }),
     close: () => upstream.pool.destroy(),
   };
 }

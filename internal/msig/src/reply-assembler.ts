@@ -128,7 +128,8 @@ function toCalls(calls: readonly PartialCall[], newId: () => string): readonly C
   });
 }
 
-function readUsage(value: unknown): TokenCounts | null {
+/** Usage in the words of the API; null where it is none. */
+export function readUsage(value: unknown): TokenCounts | null {
   if (!isJsonObject(value)) return null;
   const promptTokens = value['prompt_tokens'];
   const completionTokens = value['completion_tokens'] ?? 0;

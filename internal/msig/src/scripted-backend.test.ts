@@ -6,6 +6,7 @@ import type { BackendCall } from './backend.ts';
 import { parseScript } from './script.ts';
 import { answerByScript, createScriptedBackend } from './scripted-backend.ts';
 
+const DEPS = { newId: () => '1', now: () => 1_000 };
 const TRIAGE = parseScript('security-triage.yaml', readFileSync(new URL('../../../configs/scripts/security-triage.yaml', import.meta.url), 'utf8'));
 const TOOLS = ['search_knowledge', 'check_ip_reputation', 'cmdb_lookup', 'firewall_block_ip'];
 const ALERT_EN = JSON.stringify({ alert_id: 'A-17', title: 'Abnormal login', dst_ip: '10.0.0.9', src_ip: '203.0.113.7', host: 'srv-web-01', user: 'alice' });
@@ -174,7 +175,7 @@ describe('the scripted backend', () => {
 
   it('streams in pieces that add up to the reply, the same each time', async () => {
     const deltas: string[] = [];
-    const backend = createScriptedBackend(TRIAGE);
+    const backend = createScriptedBackend(TRIAGE, DEPS);
     const reply = await backend.chat(request, call(new AbortController().signal, deltas));
     expect(deltas.length).toBeGreaterThan(2);
     expect(deltas.join('')).toBe(reply.content);
@@ -182,8 +183,16 @@ describe('the scripted backend', () => {
     expect(reply).toMatchObject({ model: 'scripted-demo', finishReason: 'stop', usage: { estimated: true } });
   });
 
+  it('stops where a model would that may write no more', async () => {
+    const backend = createScriptedBackend(TRIAGE, DEPS);
+    const whole = await backend.chat(request, call(new AbortController().signal));
+    const cut = await backend.chat({ ...request, maxTokens: 5 }, call(new AbortController().signal));
+    expect(cut).toMatchObject({ finishReason: 'length', content: whole.content.slice(0, 20), toolCalls: [], usage: { completionTokens: 5 } });
+    expect(await backend.chat({ ...request, maxTokens: whole.usage.completionTokens }, call(new AbortController().signal))).toEqual(whole);
+  });
+
   it('ends its delay when the chat is cancelled', async () => {
-    const backend = createScriptedBackend({ ...TRIAGE, delayMs: 60_000 });
+    const backend = createScriptedBackend({ ...TRIAGE, delayMs: 60_000 }, DEPS);
     const controller = new AbortController();
     const chat = backend.chat(request, call(controller.signal));
     controller.abort();

@@ -1,11 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChatRequest, ChatToolCall } from '@openeaap/kernel';
 import type { Backend, BackendCall, BackendReply } from './backend.ts';
-import { estimateUsage } from './estimate-usage.ts';
+import { completeByChat } from './complete-by-chat.ts';
+import { CHARS_PER_TOKEN, estimateUsage } from './estimate-usage.ts';
 import { toReactAction, toReactAnswer } from './react-text.ts';
 import { readConversation } from './script-conversation.ts';
 import type { ScriptConversation } from './script-conversation.ts';
 import type { Script, ScriptCall, ScriptRule } from './script.ts';
+
+export interface ScriptedBackendDeps {
+  readonly newId: () => string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
 
 /** Characters per delta. */
 const PIECE_CHARS = 16;
@@ -18,17 +25,19 @@ const CONCLUDING = { zh: '信息已经足够，可以给出结论。', en: 'I no
  * server. It answers what the conversation really holds, the same each time, and says what it is
  * by its model name and its label `simulated`. Nobody outside this room can tell it apart otherwise.
  */
-export function createScriptedBackend(script: Script): Backend {
+export function createScriptedBackend(script: Script, deps: ScriptedBackendDeps): Backend {
+  const chat: Backend['chat'] = async (request, call) => {
+    call.signal.throwIfAborted();
+    if (script.delayMs > 0) await sleep(script.delayMs, undefined, { signal: call.signal });
+    const answer = cutToTokens(answerByScript(script, request), request.maxTokens ?? Number.POSITIVE_INFINITY);
+    await streamText(answer.content, call);
+    const usage = estimateUsage(request, answer);
+    call.onUsage(usage);
+    return { ...answer, model: script.model, usage };
+  };
   return {
-    chat: async (request, call) => {
-      call.signal.throwIfAborted();
-      if (script.delayMs > 0) await sleep(script.delayMs, undefined, { signal: call.signal });
-      const answer = answerByScript(script, request);
-      await streamText(answer.content, call);
-      const usage = estimateUsage(request, answer);
-      call.onUsage(usage);
-      return { ...answer, model: script.model, usage };
-    },
+    chat,
+    complete: (completion, call) => completeByChat(completion, call, { chat, model: script.model, ...deps }),
     close: async () => undefined,
   };
 }
@@ -51,6 +60,15 @@ export function answerByScript(script: Script, request: ChatRequest): ScriptedAn
   // The text form has room for one action; the others get their turn when its result is there.
   if (conversation.form === 'text') return { content: toReactAction(content, first), toolCalls: [], finishReason: 'stop' };
   return { content, toolCalls: calls, finishReason: 'tool_calls' };
+}
+
+/** As a model would be stopped: in the middle of its text, before its calls. */
+function cutToTokens(answer: ScriptedAnswer, maxTokens: number): ScriptedAnswer {
+  const { completionTokens } = estimateUsage({ model: '', messages: [] }, answer);
+  if (completionTokens <= maxTokens) return answer;
+  // By code units, as they are counted; half of a pair at the end would be no text.
+  const content = answer.content.slice(0, maxTokens * CHARS_PER_TOKEN).replace(/[\uD800-\uDBFF]$/, '');
+  return { content, toolCalls: [], finishReason: 'length' };
 }
 
 function chooseRule(rules: readonly ScriptRule[], conversation: ScriptConversation): { readonly rule: ScriptRule; readonly calls: readonly ScriptCall[] } | null {

@@ -1,5 +1,5 @@
-import { PlatformError } from '@openeaap/kernel';
-import type { ErrorDetails } from '@openeaap/kernel';
+import { isJsonObject, PlatformError } from '@openeaap/kernel';
+import type { ErrorDetails, JsonObject } from '@openeaap/kernel';
 
 /** What is safe to know about a backend when it fails, and the secret to keep out of every error. */
 export interface UpstreamContext {
@@ -31,8 +31,9 @@ export interface RefusedAnswer {
 /** Maps an HTTP status other than 2xx. */
 export function errorOfStatus(context: UpstreamContext, answer: RefusedAnswer): PlatformError {
   const { status } = answer;
-  const cause = serverMessage(context, answer.body);
-  const details: ErrorDetails = { backend: context.backend, status, ...(answer.retryAfterMs === null ? {} : { retry_after_ms: answer.retryAfterMs }), ...(answer.shouldRetry === false ? { should_retry: false } : {}) };
+  const said = readError(context, answer.body);
+  const { cause } = said;
+  const details: ErrorDetails = { backend: context.backend, status, ...said.details, ...(answer.retryAfterMs === null ? {} : { retry_after_ms: answer.retryAfterMs }), ...(answer.shouldRetry === false ? { should_retry: false } : {}) };
   if (status === 429 && answer.shouldRetry === false) {
     return new PlatformError('model_rejected', `The model backend "${context.backend}" refused the request for good (HTTP 429): a quota is used up.`, { details, cause });
   }
@@ -85,24 +86,33 @@ function reasonOf(thrown: unknown): string {
   return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'connection_failed';
 }
 
-function serverMessage(context: UpstreamContext, body: string): Error {
-  let message = body;
+/** What the server said, for the cause; and the names that it gave the error, which are safe by their form. */
+function readError(context: UpstreamContext, body: string): { readonly cause: Error; readonly details: ErrorDetails } {
+  let parsed: unknown;
   try {
-    const parsed: unknown = JSON.parse(body);
-    message = findMessage(parsed) ?? body;
+    parsed = JSON.parse(body);
   } catch {
     // Not JSON: a proxy's page, perhaps. Its beginning is kept as it is.
   }
-  // The key goes before the cut, so that no part of it is left at the edge.
-  return new Error(redact(context, message).slice(0, SERVER_MESSAGE_CHARS));
+  const error = findError(parsed);
+  const message = typeof error === 'string' ? error : stringOf(error?.['message']) ?? body;
+  const names = typeof error === 'string' ? [] : (['code', 'param'] as const).map((key) => [`upstream_${key}`, stringOf(error?.[key])] as const);
+  return {
+    // The key goes before the cut, so that no part of it is left at the edge.
+    cause: new Error(redact(context, message).slice(0, SERVER_MESSAGE_CHARS)),
+    details: Object.fromEntries(names.filter(([, name]) => name !== null && /^[\w.[\]-]{1,100}$/.test(name) && redact(context, name) === name)),
+  };
 }
 
-function findMessage(value: unknown): string | null {
-  if (typeof value !== 'object' || value === null) return null;
-  if ('message' in value && typeof value.message === 'string') return value.message;
-  if ('error' in value) return typeof value.error === 'string' ? value.error : findMessage(value.error);
-  return null;
+/** `{"error": {...}}`, `{"error": "text"}` or the error itself, however deep a proxy has wrapped it. */
+function findError(value: unknown): JsonObject | string | null {
+  if (!isJsonObject(value)) return null;
+  const inner = value['error'];
+  if (value['message'] !== undefined || inner === undefined) return value;
+  return typeof inner === 'string' ? inner : findError(inner);
 }
+
+const stringOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
 
 function redact(context: UpstreamContext, text: string): string {
   return context.apiKey === '' ? text : text.replaceAll(context.apiKey, '[key]');
