@@ -1,1 +1,16 @@
-export {};
+export { ALL_CHECKS } from './checks/all-checks.ts';
+export type { Check, Need, Section, Seen } from './check.ts';
+export { ConformanceError } from './conformance-error.ts';
+export type { ConformanceErrorCode } from './conformance-error.ts';
+export type { Target, TargetTls } from './connect-peer.ts';
+export { startModelDouble } from './model/model-double.ts';
+export type { ModelDouble, ModelRequest } from './model/model-double.ts';
+export { countResults, exitCodeOf, toJson, toTable } from './report.ts';
+export type { Counts, Report, Result } from './report.ts';
+export { runCli } from './run-cli.ts';
+export type { CliIo, ExitCode } from './run-cli.ts';
+export { runConformance } from './run-conformance.ts';
+export type { ConformanceOptions } from './run-conformance.ts';
+export type { AgentNature, TestedAgent } from './subject.ts';
+export { TIMING } from './timing.ts';
+export type { Timing } from './timing.ts';
