@@ -1,46 +1,175 @@
-import { randomBytes } from 'node:crypto';
-import type { ChatReply, ChatRequest } from '@openeaap/kernel';
-import { PlatformError } from '@openeaap/kernel';
+import { createHash, randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import type { Context } from '@opentelemetry/api';
+import { ROOT_CONTEXT, TraceFlags, context, trace } from '@opentelemetry/api';
+import type { ChatReply, ChatRequest, TokenUsage } from '@openeaap/kernel';
+import { PlatformError, linkSignals } from '@openeaap/kernel';
 import type { StepIdentity } from '@openeaap/orchestrator';
-import type { Gateway } from '@openeaap/msig';
+import type { Gateway, ModelInfo, TokenBudget } from '@openeaap/msig';
+import { createTokenBudget, parseCompletion } from '@openeaap/msig';
 import { MODEL_CREDENTIAL } from '@openeaap/native-runtime';
 
 /**
- * Credentials for the model gateway, each good for one step and revoked at its end. Whoever holds
- * one can do no more than that step may: the gateway books its calls on the step and caps them.
+ * Credentials for the model gateway, each good for one step. Whoever holds one can do no more than
+ * that step may: the gateway books its calls on the step, all of them together write no more than
+ * the step's tokens, and they end with the step, or with its time if nobody ends it.
+ *
+ * A session owns its calls: revoking it aborts them before `revoke` returns, so that what they have
+ * used is in the meter when the step is billed.
  */
 export interface ModelSessions {
   readonly credentials: (step: StepIdentity) => Readonly<Record<string, string>>;
   readonly revoke: (stepId: string) => void;
-  /** Errors: unauthenticated (unknown or revoked credential), and those of the gateway. */
+  /** Errors: unauthenticated (unknown or revoked credential), quota_exceeded, and those of the gateway. */
   readonly chat: (request: ChatRequest, call: { readonly credential: string; readonly signal: AbortSignal; readonly onDelta: (text: string) => void }) => Promise<ChatReply>;
+  /** For the door to the gateway: what a credential opens; null: nothing. */
+  readonly enter: (credential: string) => ModelSession | null;
 }
 
-export function createModelSessions(gateway: Pick<Gateway, 'chat'>): ModelSessions {
-  const byCredential = new Map<string, StepIdentity>();
-  const byStep = new Map<string, string>();
+export interface ModelSession {
+  readonly models: () => readonly ModelInfo[];
+  /** Errors: not_found. */
+  readonly findModel: (name: string) => ModelInfo;
+  /** `body`: text of a request to `/v1/chat/completions`. Errors: as of `chat`, and invalid_input. */
+  readonly complete: (body: string, call: CompleteCall) => Promise<{ readonly document: string | null }>;
+}
+
+export interface CompleteCall {
+  readonly signal: AbortSignal;
+  /** W3C trace context of the caller. */
+  readonly traceparent: string | null;
+  readonly onChunk: (json: string) => Promise<void> | null;
+}
+
+export interface ModelSessionsOptions {
+  /** Calls that one step may make; more is a loop. */
+  readonly callsPerStep: number;
+  /** A session that was not revoked lives this much longer than its step may: clocks and networks are not exact. */
+  readonly graceMs: number;
+}
+
+const DEFAULTS: ModelSessionsOptions = { callsPerStep: 50, graceMs: 5_000 };
+const CREDENTIAL_BYTES = 24;
+
+interface Session {
+  readonly hash: string;
+  readonly step: StepIdentity;
+  readonly budget: TokenBudget;
+  readonly ending: AbortController;
+  readonly expiry: NodeJS.Timeout;
+  /** The span in which the step was made; what it asks of a model belongs under it. */
+  readonly trace: Context;
+  calls: number;
+}
+
+export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'complete' | 'models' | 'findModel'>, options: Partial<ModelSessionsOptions> = {}): ModelSessions {
+  const { callsPerStep, graceMs } = { ...DEFAULTS, ...options };
+  const byHash = new Map<string, Session>();
+  const byStep = new Map<string, Session>();
+
+  const end = (session: Session): void => {
+    clearTimeout(session.expiry);
+    byHash.delete(session.hash);
+    if (byStep.get(session.step.stepId) === session) byStep.delete(session.step.stepId);
+    session.ending.abort(stepIsOver());
+  };
+  const find = (credential: string): Session | null => byHash.get(hashOf(credential)) ?? null;
+
+  /** What both kinds of call share: their number, their part of the budget, and their end with the session. */
+  const inSession = async <R>(session: Session, { need, signal, under, work }: SessionCall<R>): Promise<R> => {
+    if (session.calls >= callsPerStep) {
+      throw new PlatformError('quota_exceeded', `This step has asked a model ${callsPerStep} times, which is as often as a step may. End the step with what there is.`, { details: { calls: callsPerStep } });
+    }
+    session.calls += 1;
+    const linked = linkSignals([session.ending.signal, signal]);
+    try {
+      const grant = await session.budget.reserve(need, linked.signal);
+      let used = 0;
+      try {
+        return await context.with(under, () => work({ tokens: grant.tokens, signal: linked.signal, onUsage: ({ completionTokens }) => (used = completionTokens) }));
+      } finally {
+        grant.settle(used);
+      }
+    } finally {
+      linked.release();
+    }
+  };
+
   return {
     credentials: (step) => {
-      const credential = `step-${randomBytes(24).toString('base64url')}`;
-      byCredential.set(credential, step);
-      byStep.set(step.stepId, credential);
+      const previous = byStep.get(step.stepId);
+      if (previous !== undefined) end(previous);
+      const credential = `step-${randomBytes(CREDENTIAL_BYTES).toString('base64url')}`;
+      const ending = new AbortController();
+      // As many calls as may be made may listen.
+      setMaxListeners(0, ending.signal);
+      const session: Session = {
+        hash: hashOf(credential),
+        step,
+        budget: createTokenBudget(step.maxTokens),
+        ending,
+        expiry: setTimeout(() => end(session), step.timeoutMs + graceMs).unref(),
+        trace: context.active(),
+        calls: 0,
+      };
+      byHash.set(session.hash, session);
+      byStep.set(step.stepId, session);
       return { [MODEL_CREDENTIAL]: credential };
     },
     revoke: (stepId) => {
-      const credential = byStep.get(stepId);
-      byStep.delete(stepId);
-      if (credential !== undefined) byCredential.delete(credential);
+      const session = byStep.get(stepId);
+      if (session !== undefined) end(session);
     },
     chat: async (request, { credential, signal, onDelta }) => {
-      const step = byCredential.get(credential);
-      if (step === undefined) throw new PlatformError('unauthenticated', 'The credential for the model is not valid any more.');
-      const { maxTokens, timeoutMs, ...attribution } = step;
-      return gateway.chat(capTokens(request, maxTokens), { signal, onDelta, attribution, timeoutMs });
+      const session = find(credential);
+      if (session === null) throw stepIsOver();
+      const { maxTokens: _maxTokens, timeoutMs, ...attribution } = session.step;
+      return inSession(session, {
+        need: { wanted: request.maxTokens ?? null, least: 1 },
+        signal,
+        under: session.trace,
+        work: ({ tokens, signal: either, onUsage }) => gateway.chat(tokens === null ? request : { ...request, maxTokens: tokens }, { signal: either, onDelta, attribution, timeoutMs, onUsage }),
+      });
+    },
+    enter: (credential) => {
+      const session = find(credential);
+      if (session === null) return null;
+      const { maxTokens: _maxTokens, timeoutMs, ...attribution } = session.step;
+      return {
+        models: gateway.models,
+        findModel: gateway.findModel,
+        complete: async (body, { signal, traceparent, onChunk }) => {
+          const completion = parseCompletion(body);
+          const { choices, maxTokens } = completion;
+          return inSession(session, {
+            need: { wanted: maxTokens === null ? null : maxTokens * choices, least: choices },
+            signal,
+            under: joinTrace(session, traceparent),
+            work: ({ tokens, signal: either, onUsage }) => gateway.complete(completion, { signal: either, onChunk, attribution, timeoutMs, onUsage, maxTokens: tokens === null ? null : Math.floor(tokens / choices) }),
+          });
+        },
+      };
     },
   };
 }
 
-function capTokens(request: ChatRequest, maxTokens: number): ChatRequest {
-  if (maxTokens === 0) return request;
-  return { ...request, maxTokens: Math.min(request.maxTokens ?? maxTokens, maxTokens) };
+interface SessionCall<R> {
+  readonly need: { readonly wanted: number | null; readonly least: number };
+  readonly signal: AbortSignal;
+  readonly under: Context;
+  readonly work: (granted: { readonly tokens: number | null; readonly signal: AbortSignal; readonly onUsage: (usage: TokenUsage) => void }) => Promise<R>;
+}
+
+/** Only the hash is kept and looked up: neither a dump of the memory's tables nor the time of a lookup gives a credential away. */
+const hashOf = (credential: string): string => createHash('sha256').update(credential).digest('hex');
+
+const stepIsOver = (): PlatformError => new PlatformError('unauthenticated', 'The step of this credential is over: nobody waits for the answer any more.');
+
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/;
+
+/** Under the span that the caller names, if it belongs to the run: a runtime elsewhere has spans of its own between. */
+function joinTrace({ trace: own, step }: Session, traceparent: string | null): Context {
+  const [, traceId, spanId] = TRACEPARENT.exec(traceparent ?? '') ?? [];
+  if (traceId === undefined || spanId === undefined || traceId !== step.traceId) return own;
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true });
 }

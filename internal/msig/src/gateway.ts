@@ -64,6 +64,8 @@ export interface Attribution {
   readonly tenantId: string;
   readonly runId: string;
   readonly stepId: string;
+  /** The tool whose call this step is; null or not set: a think. */
+  readonly tool?: string | null;
   readonly agentId: string;
   readonly userId: string;
   readonly traceId: string;

@@ -44,6 +44,7 @@ export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: I
       'openeaap.tenant_id': about.attribution.tenantId,
       'openeaap.run_id': about.attribution.runId,
       'openeaap.step_id': about.attribution.stepId,
+      ...(about.attribution.tool ? { 'openeaap.tool': about.attribution.tool } : {}),
       'openeaap.trace_id': about.attribution.traceId,
     },
   });
