@@ -5,6 +5,7 @@ import json
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
@@ -36,7 +37,7 @@ def read_arguments(
     Raises TypeError, which names the tool, the parameter and the cure.
     """
     parameters = dict(inspect.signature(function).parameters)
-    hints = _hints(name, function)
+    hints = _hints(name, function, parameters, needed=args_schema is None)
     context = _context_parameter(parameters, hints)
     own = {key: parameter for key, parameter in parameters.items() if key != context}
     if next(iter(own), None) == "self":
@@ -44,7 +45,7 @@ def read_arguments(
     if args_schema is None:
         schema, parse = _derived(name, function, own, hints)
     elif isinstance(args_schema, Mapping):
-        schema, parse = _raw(name, own, args_schema)
+        schema, parse = _raw(name, own, hints, args_schema)
     elif isinstance(args_schema, type) and issubclass(args_schema, BaseModel):
         schema, parse = _modelled(name, own, hints, args_schema)
     else:
@@ -131,12 +132,12 @@ def _modelled(
 
 
 def _raw(
-    name: str, own: _Parameters, schema: Mapping[str, Any]
+    name: str, own: _Parameters, hints: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Callable[[str], dict[str, Any]]]:
     """The platform has validated by the schema; here the arguments stay plain JSON."""
     properties = schema.get("properties", {})
     keys = list(own)
-    if len(keys) == 1 and keys[0] not in properties and own[keys[0]].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+    if len(keys) == 1 and keys[0] not in properties and _takes_object(own[keys[0]], hints.get(keys[0])):
         return dict(schema), lambda payload: {keys[0]: _json_object(payload)}
     rest = any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values())
     needed = {key for key, parameter in own.items() if parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)}
@@ -153,6 +154,13 @@ def _raw(
         return values
 
     return dict(schema), parse
+
+
+def _takes_object(parameter: inspect.Parameter, hint: Any) -> bool:
+    """``def f(args: dict)`` takes the arguments as the object that they are."""
+    kind = typing.get_origin(hint) or hint
+    is_mapping = isinstance(kind, type) and issubclass(kind, Mapping)
+    return is_mapping and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
 
 
 def _validated(model: type[BaseModel], payload: str) -> Any:
@@ -189,13 +197,27 @@ def _json_object(payload: str) -> dict[str, Any]:
     return value
 
 
-def _hints(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+def _hints(name: str, function: Callable[..., Any], parameters: _Parameters, needed: bool) -> dict[str, Any]:
+    """The parameters' hints as types; that of the result may be anything.
+
+    Where the schema is given, a hint that cannot be resolved is no trouble.
+    """
     bare = inspect.unwrap(getattr(function, "func", function))
     target = bare if inspect.isroutine(bare) else getattr(bare, "__call__", bare)
-    try:
-        return typing.get_type_hints(target, include_extras=True)
-    except NameError as error:
-        raise TypeError(f"Tool {name}: the type hint {error.name!r} is not known where the function is defined. Import it at the top of the module, not under TYPE_CHECKING or inside of a function.") from error
+    names = getattr(target, "__globals__", None) or getattr(getattr(target, "__func__", None), "__globals__", {})
+    hints: dict[str, Any] = {}
+    for key, parameter in parameters.items():
+        if parameter.annotation is parameter.empty:
+            continue
+        holder = SimpleNamespace(__annotations__={key: parameter.annotation})
+        try:
+            hints.update(typing.get_type_hints(holder, names, include_extras=True))
+        except NameError as error:
+            if parameter.annotation == ToolContext.__name__:
+                hints[key] = ToolContext
+            elif needed:
+                raise TypeError(f"Tool {name}: the type hint {error.name!r} of {key!r} is not known where the function is defined. Import it at the top of the module, not under TYPE_CHECKING or inside of a function.") from error
+    return hints
 
 
 def _context_parameter(parameters: _Parameters, hints: Mapping[str, Any]) -> str | None:

@@ -70,7 +70,9 @@ def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], result: 
             future.set_result(result)
         elif isinstance(error, (StopIteration, SystemExit, KeyboardInterrupt, asyncio.CancelledError)):
             # Futures cannot carry these, or would end the loop with them.
-            future.set_exception(RuntimeError(f"{type(error).__name__} was raised"))
+            carried = RuntimeError(f"{type(error).__name__} was raised")
+            carried.__cause__ = error
+            future.set_exception(carried)
         else:
             future.set_exception(error)
 
