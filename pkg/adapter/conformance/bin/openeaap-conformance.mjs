@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const built = new URL('../dist/index.js', import.meta.url);
 if (!existsSync(fileURLToPath(built))) {
-  console.error('openeaap-conformance is not built yet. Run "npm start" or "npm run build" in the project first.');
+  process.stderr.write('openeaap-conformance is not built yet. Run "npm start" or "npm run build" in the project first.\n');
   process.exit(2);
 }
 const { runCli } = await import(built.href);

@@ -80,13 +80,13 @@ export function connectPeer(target: Target, watch: LeakWatch, timing: Timing): P
   });
   const wire: Wire = { client, target, watch, timing };
   const { handshake, healthCheck, executeStep } = RuntimeServiceService;
-  const handshakeWith: Peer['handshakeWith'] = (bytes, settings = {}) => unary(wire, handshake.path, bytes, HandshakeResponse.decode, settings);
-  const stepWith: Peer['stepWith'] = (bytes, settings = {}) => unary(wire, executeStep.path, bytes, ExecuteStepResponse.decode, settings);
+  const handshakeWith: Peer['handshakeWith'] = (bytes, settings = {}) => unary(wire, handshake.path, bytes, (answer) => HandshakeResponse.decode(answer), settings);
+  const stepWith: Peer['stepWith'] = (bytes, settings = {}) => unary(wire, executeStep.path, bytes, (answer) => ExecuteStepResponse.decode(answer), settings);
   return {
     target,
     handshakeWith, stepWith,
     handshake: (versions, settings) => handshakeWith(toHandshakeBytes(versions), settings),
-    health: (settings = {}) => unary(wire, healthCheck.path, Buffer.from(HealthCheckRequest.encode({}).finish()), HealthCheckResponse.decode, { deadlineMs: timing.healthMs, ...settings }),
+    health: (settings = {}) => unary(wire, healthCheck.path, Buffer.from(HealthCheckRequest.encode({}).finish()), (answer) => HealthCheckResponse.decode(answer), { deadlineMs: timing.healthMs, ...settings }),
     grpcHealth: (settings = {}) => unary(wire, GRPC_HEALTH_PATH, Buffer.alloc(0), readServingStatus, { deadlineMs: timing.healthMs, ...settings }),
     step: (request, settings) => stepWith(Buffer.from(ExecuteStepRequest.encode(request).finish()), settings),
     stream: (request, settings = {}) => readStream(wire, request, settings),

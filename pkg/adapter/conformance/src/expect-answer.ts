@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { status } from '@grpc/grpc-js';
-import { ErrorCode } from '@openeaap/proto';
-import type { ExecuteStepResponse, ProposedCall, StepError } from '@openeaap/proto';
+import type { ErrorCode, ExecuteStepResponse, ProposedCall, StepError } from '@openeaap/proto';
 import { answerText, errorCodeName, shorten, statusText } from './answer-text.ts';
 import { broken } from './conformance-error.ts';
 import type { Answer } from './connect-peer.ts';

@@ -9,7 +9,6 @@ import { ConformanceError, broken } from './conformance-error.ts';
 import type { Peer, Target } from './connect-peer.ts';
 import { connectPeer } from './connect-peer.ts';
 import { createLeakWatch } from './leak-watch.ts';
-import type { ModelDouble } from './model/model-double.ts';
 import { startModelDouble } from './model/model-double.ts';
 import type { OpenLauncher } from './open-launcher.ts';
 import { openLauncher } from './open-launcher.ts';

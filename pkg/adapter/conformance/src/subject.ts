@@ -75,13 +75,6 @@ export const PREFIX = 'conformance_';
 /** Makes a string that occurs nowhere else. */
 export const newMarker = (): string => `m${randomBytes(9).toString('hex')}`;
 
-/** Credentials that look like none of ours and are long enough not to occur by chance. */
-export function newCredential(subject: Subject, name: string): string {
-  const value = `sk-conformance-${randomBytes(18).toString('hex')}`;
-  subject.watch.handOut(name, value);
-  return value;
-}
-
 const TRACE_CONTEXT = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
 const PRINCIPAL = { userId: 'conformance-user', groups: ['security-ops'], clearance: 2 } as const;
 
@@ -102,11 +95,11 @@ export function toolRequest(subject: Subject, tool: string, args: { readonly [ke
     tool,
     inputPayload: typeof args === 'string' ? args : JSON.stringify(args),
     idempotencyKey: randomUUID(),
-    ephemeralCredentials: Object.fromEntries(names.map((name) => [name, newCredential(subject, name)])),
+    ephemeralCredentials: Object.fromEntries(names.map((name) => [name, subject.watch.handOut(name)])),
     constraints: {},
     principal: PRINCIPAL,
     ...change,
-  } as DeepPartial<ExecuteStepRequest>);
+  });
 }
 
 /** Makes a tool step and answers how it ended. */
@@ -123,7 +116,7 @@ const OFFERED: DeepPartial<ExecuteStepRequest>['tools'] = [
 
 /** A think step as the control plane would send it, and the token that its model may be asked with. */
 export function thinkRequest(subject: Subject, input: JsonValue, change: DeepPartial<ExecuteStepRequest> = {}): { readonly request: ExecuteStepRequest; readonly token: string } {
-  const token = newCredential(subject, 'OPENEAAP_MODEL_TOKEN');
+  const token = subject.watch.handOut('OPENEAAP_MODEL_TOKEN');
   const modes = subject.offer.agents.find((agent) => agent.name === subject.agent?.name)?.reasoningModes ?? [];
   const request = ExecuteStepRequestMessage.fromPartial({
     runId: randomUUID(), stepId: randomUUID(), stepNo: 1, agentId: randomUUID(), tenantId: 'conformance',

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { HandshakeResponse, ToolEffect } from '@openeaap/proto';
-import type { ToolSpec } from '@openeaap/proto';
+import { ToolEffect } from '@openeaap/proto';
+import type { HandshakeResponse, ToolSpec } from '@openeaap/proto';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { broken } from '../conformance-error.ts';
@@ -100,14 +100,14 @@ function compile(text: string, what: string): ((value: unknown) => boolean) | nu
   addFormats.default(ajv);
   try {
     const validate = ajv.compile(schema);
-    return (value) => validate(value) === true;
+    return (value) => validate(value);
   } catch (thrown) {
     throw broken(expected, thrown instanceof Error ? thrown.message : 'one that does not compile');
   }
 }
 
 function checkEffects(tools: readonly ToolSpec[]): Seen {
-  const unknown = tools.find(({ effect }) => effect < 0 || effect > ToolEffect.TOOL_EFFECT_DESTRUCTIVE);
+  const unknown = tools.find(({ effect }) => ToolEffect[effect] === undefined || effect === ToolEffect.UNRECOGNIZED);
   if (unknown !== undefined) throw broken('an effect of version 1', `another one for ${unknown.name}`);
   const silent = tools.filter(({ effect }) => effect === ToolEffect.TOOL_EFFECT_UNSPECIFIED).map(({ name }) => name);
   return silent.length === 0 ? kept(`effects checked of ${tools.length} tools`) : warning(`no effect is said, which is taken for write: ${silent.join(', ')}`);

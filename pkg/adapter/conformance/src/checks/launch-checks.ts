@@ -132,12 +132,12 @@ async function expectDrain(subject: Subject): Promise<Seen> {
   const { peer, process } = instance;
   try {
     const ms = subject.timing.busyMs;
-    let done = false;
-    const step = callTool(subject, 'conformance_sleep', { ms }, { peer }).finally(() => (done = true));
+    const underWay = { yes: true };
+    const step = callTool(subject, 'conformance_sleep', { ms }, { peer }).finally(() => (underWay.yes = false));
     await settle(subject, instance.peer);
     process.terminate();
     let refused = false;
-    while (!done && !refused) {
+    while (underWay.yes && !refused) {
       const answer = await callTool(subject, 'conformance_echo', {}, { peer, call: { deadlineMs: ms } });
       refused = !answer.ok || answer.value.error !== undefined;
       if (!refused) await sleep(POLL_MS);

@@ -9,7 +9,7 @@ import { broken } from '../conformance-error.ts';
 import { expectStatus, expectStepError, expectToolOutput, numberIn, outputOf, responseOf } from '../expect-answer.ts';
 import type { JsonValue } from '../json-value.ts';
 import type { Subject } from '../subject.ts';
-import { callTool, newCredential, newMarker, toolRequest } from '../subject.ts';
+import { callTool, newMarker, toolRequest } from '../subject.ts';
 
 const section = 'A step';
 
@@ -121,7 +121,7 @@ async function expectDryRun(subject: Subject): Promise<Seen> {
 
 async function expectSecret(subject: Subject): Promise<Seen> {
   for (let round = 0; round < 2; round += 1) {
-    const secret = newCredential(subject, 'CONFORMANCE_SECRET');
+    const secret = subject.watch.handOut('CONFORMANCE_SECRET');
     const sha256 = createHash('sha256').update(secret).digest('hex');
     const answer = await callTool(subject, 'conformance_secret', {}, { request: { ephemeralCredentials: { CONFORMANCE_SECRET: secret } } });
     const output = outputOf(answer, `{"sha256": "${sha256}"}`) as { readonly sha256?: unknown };

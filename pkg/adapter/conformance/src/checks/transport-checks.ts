@@ -9,7 +9,7 @@ import type { Answer } from '../connect-peer.ts';
 import { toHandshakeBytes } from '../connect-peer.ts';
 import { expectStatus, valueOf } from '../expect-answer.ts';
 import type { Subject } from '../subject.ts';
-import { callTool, newCredential, think, toolRequest } from '../subject.ts';
+import { callTool, think, toolRequest } from '../subject.ts';
 
 const section = 'A step';
 
@@ -77,7 +77,7 @@ async function expectUnauthenticated(subject: Subject, token: string | null): Pr
 
 async function expectNothingReturned(subject: Subject): Promise<Seen> {
   // Errors are where requests are quoted, so these are provoked once more with credentials in them.
-  const ephemeralCredentials = { OPENEAAP_MODEL_TOKEN: newCredential(subject, 'OPENEAAP_MODEL_TOKEN'), CONFORMANCE_SECRET: newCredential(subject, 'CONFORMANCE_SECRET') };
+  const ephemeralCredentials = { OPENEAAP_MODEL_TOKEN: subject.watch.handOut('OPENEAAP_MODEL_TOKEN'), CONFORMANCE_SECRET: subject.watch.handOut('CONFORMANCE_SECRET') };
   await callTool(subject, 'conformance_no_such_tool', '{"not json', { request: { ephemeralCredentials } });
   await subject.peer().step({ ...toolRequest(subject, '', {}), kind: 0, ephemeralCredentials });
   if (subject.agent !== null) await think(subject, { do: 'nothing that anybody knows' }, { request: { inputPayload: '{"do":' } });

@@ -24,7 +24,7 @@ export function decideReply({ instruction, offers, observations }: Conversation)
     case 'stream':
       return say(text ?? '');
     case 'propose':
-      return observations.length > 0 ? say(observations.at(-1) ?? '') : callIfOffered(offers, String(tool), args ?? {});
+      return observations.length > 0 ? say(observations.at(-1) ?? '') : callIfOffered(offers, typeof tool === 'string' ? tool : '', args ?? {});
     case 'count':
       return observations.length + 1 >= COUNT_END ? say(COUNT_END) : callIfOffered(offers, 'conformance_echo', { n: observations.length + 1 });
     case 'sleep':

@@ -136,7 +136,7 @@ function sendStream(response: ServerResponse, message: ModelMessage, wantsUsage:
 
 /** By characters, not by halves of them. */
 function piecesOf(text: string): readonly string[] {
-  const characters = [...text];
+  const characters = Array.from(text);
   return Array.from({ length: Math.ceil(characters.length / PIECE_CHARS) }, (_, index) => characters.slice(index * PIECE_CHARS, (index + 1) * PIECE_CHARS).join(''));
 }
 

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { ErrorCode, ExecuteStepResponse, HandshakeResponse } from '@openeaap/proto';
 import type { DeepPartial, ExecuteStepRequest } from '@openeaap/proto';
+import type { Timing } from '../timing.ts';
 import type { Parts } from './reference-worker.ts';
 import { delta, failure, finish, last, parseObject, proposal, propose, result, stateOf, toChat } from './reference-worker.ts';
 
@@ -8,14 +9,15 @@ export interface BadWorker {
   /** The checks that have to find it out: one, unless the promise is made twice. */
   readonly breaks: readonly string[];
   readonly thinks?: 'program' | 'model';
-  readonly token?: string | null;
+  /** What is waited for in vain, in place of seconds. */
+  readonly timing?: Partial<Timing>;
   readonly spoil: (parts: Parts) => Parts;
 }
 
 /** Changes what is said in the handshake. */
 const offer = (breaks: readonly string[], change: (offer: HandshakeResponse, versions: readonly number[]) => DeepPartial<HandshakeResponse>): BadWorker => ({
   breaks,
-  spoil: (parts) => ({ ...parts, handshake: (request) => HandshakeResponse.fromPartial({ ...parts.handshake(request), ...change(parts.handshake(request), request.protocolVersions) } as DeepPartial<HandshakeResponse>) }),
+  spoil: (parts) => ({ ...parts, handshake: (request) => HandshakeResponse.fromPartial({ ...parts.handshake(request), ...change(parts.handshake(request), request.protocolVersions) }) }),
 });
 
 /** Changes the answers of tool steps. */
@@ -62,7 +64,7 @@ export const BAD_WORKERS: Readonly<Record<string, BadWorker>> = {
   'has a timeout of days': offer(['handshake.limits'], (given) => firstTool(given, { timeoutMs: 100_000_000 })),
   'says that it receives next to nothing': offer(['handshake.limits'], () => ({ maxMessageBytes: 1_000 })),
 
-  'hangs on health': { breaks: ['health.answers', 'health.while_busy'], spoil: (parts) => ({ ...parts, health: never }) },
+  'hangs on health': { breaks: ['health.answers', 'health.while_busy'], timing: { healthMs: 200 }, spoil: (parts) => ({ ...parts, health: never }) },
   'is not serving': { breaks: ['health.answers'], spoil: (parts) => ({ ...parts, health: async () => ({ serving: false, detail: 'not today' }) }) },
 
   'takes an unknown kind for a mistake of its own': { breaks: ['step.unknown_kind', 'stream.invalid'], spoil: (parts) => ({ ...parts, kindRefused: status.INTERNAL }) },
@@ -97,11 +99,12 @@ export const BAD_WORKERS: Readonly<Record<string, BadWorker>> = {
   'does one step at a time': {
     // A health check is no step and is not held up; a cancelled step frees the way.
     breaks: ['tool.no_queue'],
+    timing: { busyMs: 500 },
     spoil: withMemory(() => ({ tail: Promise.resolve() as Promise<unknown> }), (parts, memory) => ({
       ...parts,
       tool: (request, call) => {
         const mine = memory.tail.then(() => parts.tool(request, call));
-        if (request.tool === 'conformance_sleep' && inputOf(request)['ms'] === 250) memory.tail = mine.catch(() => undefined);
+        if (request.tool === 'conformance_sleep' && Number(inputOf(request)['ms']) <= 500) memory.tail = mine.catch(() => undefined);
         return mine;
       },
     })),
@@ -110,7 +113,7 @@ export const BAD_WORKERS: Readonly<Record<string, BadWorker>> = {
   'counts all keys as one': tool(['tool.idempotent', 'tool.dry_run'], 'conformance_count', (parts, request, call) => parts.tool({ ...request, idempotencyKey: '' }, call)),
   'acts in a dry run': { breaks: ['tool.dry_run'], spoil: (parts) => ({ ...parts, tool: (request, call) => parts.tool({ ...request, constraints: undefined }, call) }) },
   'keeps the first secret': { breaks: ['tool.secret'], spoil: withMemory(() => ({ first: '' }), (parts, memory) => ({ ...parts, tool: (request, call) => parts.tool({ ...request, ephemeralCredentials: { CONFORMANCE_SECRET: (memory.first ||= request.ephemeralCredentials['CONFORMANCE_SECRET'] ?? '') } }, call) })) },
-  'never stops a step': { breaks: ['tool.cancel', 'tool.deadline'], spoil: (parts) => ({ ...parts, tool: (request, call) => parts.tool(request, { ...call, signal: new AbortController().signal }) }) },
+  'never stops a step': { breaks: ['tool.cancel', 'tool.deadline'], timing: { stopSeenMs: 150 }, spoil: (parts) => ({ ...parts, tool: (request, call) => parts.tool(request, { ...call, signal: new AbortController().signal }) }) },
 
   'answers a think with nothing': think(['agent.answers', 'agent.finish', 'agent.shape', 'agent.failed_think', 'agent.only_one'], 'finish', async () => ExecuteStepResponse.fromPartial({})),
   'ends with a text that is no JSON': think(['agent.finish', 'agent.shape', 'agent.failed_think', 'agent.only_one'], 'finish', async (_parts, request) => proposal({ output: String(inputOf(request)['output']) + '!' })),
@@ -175,7 +178,7 @@ export const BAD_WORKERS: Readonly<Record<string, BadWorker>> = {
     breaks: ['model.tools'],
     spoil: (parts) => ({ ...parts, think: (request, call) => parts.think({ ...request, tools: request.tools.filter(({ name }) => name === inputOf(request)['tool'] || inputOf(request)['do'] === 'count') }, call) }),
   },
-  'does not give up its request to the model': { thinks: 'model', breaks: ['agent.cancel'], spoil: (parts) => ({ ...parts, think: (request, call) => parts.think(request, { ...call, signal: new AbortController().signal }) }) },
+  'does not give up its request to the model': { thinks: 'model', breaks: ['agent.cancel'], timing: { stopSeenMs: 300 }, spoil: (parts) => ({ ...parts, think: (request, call) => parts.think(request, { ...call, signal: new AbortController().signal }) }) },
 };
 
 function isJson(text: string): boolean {

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UntypedServiceImplementation, sendUnaryData, ServerUnaryCall, ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
-import { ErrorCode, ExecuteStepEvent, ExecuteStepResponse, HandshakeResponse, HealthCheckResponse, Proposal, RuntimeServiceService, StepKind, ToolEffect, ToolSpec } from '@openeaap/proto';
-import type { DeepPartial, ExecuteStepRequest, HandshakeRequest, HealthCheckRequest, JournalStep_Act } from '@openeaap/proto';
+import { ErrorCode, ExecuteStepResponse, HandshakeResponse, HealthCheckResponse, Proposal, RuntimeServiceService, StepKind, ToolEffect, ToolSpec } from '@openeaap/proto';
+import type { DeepPartial, ExecuteStepEvent, ExecuteStepRequest, HandshakeRequest, HealthCheckRequest } from '@openeaap/proto';
 
 /**
  * A worker written against runtime.proto alone that keeps every promise. It is made of parts, so that
@@ -86,13 +86,11 @@ function toService(parts: Parts): UntypedServiceImplementation {
       const stop = new AbortController();
       call.on('cancelled', () => stop.abort());
       const deltas: string[] = [];
-      executeStep(parts, call.request, { signal: stop.signal, emit: (delta) => void deltas.push(delta) }).then(
-        (response) => {
-          for (const event of parts.toEvents(deltas, response)) call.write(event);
-          call.end();
-        },
-        (error: unknown) => call.emit('error', toStatus(error)),
-      );
+      const send = (response: ExecuteStepResponse): void => {
+        for (const event of parts.toEvents(deltas, response)) call.write(event);
+        call.end();
+      };
+      executeStep(parts, call.request, { signal: stop.signal, emit: (delta) => void deltas.push(delta) }).then(send, (error: unknown) => call.emit('error', toStatus(error)));
     },
   };
 }
@@ -236,8 +234,8 @@ function createThink(sleepFor: World['sleepFor'], crash: () => void): Parts['thi
         return finish(input['output'] ?? null);
       case 'propose': {
         const tool = String(input['tool']);
-        const act = request.journal.map(({ step }) => step).findLast((step) => step?.$case === 'act')?.value as JournalStep_Act | undefined;
-        if (act !== undefined) return finish({ observation: JSON.parse(act.observation) });
+        const act = request.journal.map(({ step }) => step).findLast((step) => step?.$case === 'act');
+        if (act !== undefined) return finish({ observation: JSON.parse(act.value.observation) as unknown });
         return isOffered(request, tool) ? propose(tool, input['args']) : finish('blocked');
       }
       case 'count': {
