@@ -18,6 +18,7 @@ from openeaap_langchain_bridge.json_object import first_json_object
 from openeaap_langchain_bridge.message_text import message_text
 from openeaap_langchain_bridge.state_codec import StateCodec
 from openeaap_langchain_bridge.think_scope import ThinkScope
+from openeaap_langchain_bridge.tool_guard import ToolGuard
 from openeaap_langchain_bridge.tool_schema import input_schema_of
 
 KIND = "executor/1"
@@ -48,7 +49,7 @@ async def think_with_executor(executor: Any, request: ThinkRequest, scope: Think
     inputs = executor.prep_inputs(_inputs(executor, request, agent))
     finish = _early_finish(executor, planner, steps, iterations, inputs)
     if finish is None:
-        planned = await _plan(executor, planner, steps, inputs, request)
+        planned = await _plan(executor, planner, steps, inputs, scope)
         if isinstance(planned, ThinkResult):
             return planned
         if not isinstance(planned, AgentFinish):
@@ -57,10 +58,11 @@ async def think_with_executor(executor: Any, request: ThinkRequest, scope: Think
     return ThinkResult(Proposal.finish(_output(executor, finish, steps, agent)))
 
 
-async def _plan(executor: Any, planner: Any, steps: list[Step], inputs: Mapping[str, Any], request: ThinkRequest) -> Any:
+async def _plan(executor: Any, planner: Any, steps: list[Step], inputs: Mapping[str, Any], scope: ThinkScope) -> Any:
+    callbacks = [*(executor.callbacks if isinstance(executor.callbacks, list) else ()), ToolGuard(scope)]
     trimmed = executor._prepare_intermediate_steps(steps)
     try:
-        return await planner.aplan(trimmed, callbacks=executor.callbacks, **inputs)
+        return await planner.aplan(trimmed, callbacks=callbacks, **inputs)
     except OutputParserException as error:
         if not executor.handle_parsing_errors:
             raise

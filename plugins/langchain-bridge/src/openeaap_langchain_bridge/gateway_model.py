@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -92,7 +93,9 @@ class GatewayModel(ChatOpenAI):
                 message.additional_kwargs.pop("tool_calls", None)
                 for call in message.tool_calls:
                     call["id"] = self._scope.unique_id(call.get("id") or "")
-                _take_reply(self._scope, message)
+                _take_reply(self._scope, message, message.response_metadata.get("finish_reason"))
+                for invalid in message.invalid_tool_calls:
+                    _refuse_malformed(invalid.get("name"), invalid.get("args") or "")
         return result
 
 
@@ -104,6 +107,7 @@ class _Reply:
         self._watched = watched
         self._whole: AIMessageChunk | None = None
         self._ids: dict[Any, str] = {}
+        self._finish_reason: str | None = None
 
     def take(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
         message = chunk.message
@@ -115,11 +119,17 @@ class _Reply:
         if self._watched and isinstance(message.content, str) and message.content:
             self._scope.emit(message.content)
         self._whole = message if self._whole is None else self._whole + message  # type: ignore[assignment]
+        self._finish_reason = (chunk.generation_info or {}).get("finish_reason") or self._finish_reason
         return chunk
 
     def end(self) -> None:
-        if self._whole is not None:
-            _take_reply(self._scope, self._whole)
+        """Raises StepFailed for a reply that nothing can be made of."""
+        if self._whole is None:
+            return
+        _take_reply(self._scope, self._whole, self._finish_reason)
+        for piece in self._whole.tool_call_chunks:
+            # LangChain completes arguments that broke off; what runs must be what the model said.
+            _refuse_malformed(piece.get("name"), piece.get("args") or "{}")
 
     def _renamed(self, message: AIMessageChunk) -> AIMessageChunk:
         """The id stands in the first chunk of a call; later ones have only its index."""
@@ -135,15 +145,21 @@ class _Reply:
         return message.model_copy(update={"tool_call_chunks": pieces, "tool_calls": [], "invalid_tool_calls": [], "additional_kwargs": others})
 
 
-def _take_reply(scope: ThinkScope, message: AIMessage) -> None:
-    """Keeps a reply; raises StepFailed for one that nothing can be made of."""
+def _take_reply(scope: ThinkScope, message: AIMessage, finish_reason: str | None) -> None:
     with scope.lock:
         scope.replies.append(message)
-    for call in message.invalid_tool_calls:
-        said = (call.get("args") or "")[:_MALFORMED_CHARS]
-        raise StepFailed("MODEL_INVALID_OUTPUT", f"The arguments of the call to {call.get('name') or 'a tool'} are no JSON object: {said}")
-    if message.response_metadata.get("finish_reason") == "length" and not message.tool_calls:
+    if finish_reason == "length" and not message.tool_calls:
         raise StepFailed("MODEL_INVALID_OUTPUT", "The reply was cut off at the token limit. Be shorter.")
+
+
+def _refuse_malformed(tool: str | None, text: str) -> None:
+    try:
+        if isinstance(json.loads(text), dict):
+            return
+    except ValueError:
+        # Shown to the model below.
+        pass
+    raise StepFailed("MODEL_INVALID_OUTPUT", f"The arguments of the call to {tool or 'a tool'} are no JSON object: {text[:_MALFORMED_CHARS]}")
 
 
 def _enter_model(scope: ThinkScope, run_manager: Any) -> None:

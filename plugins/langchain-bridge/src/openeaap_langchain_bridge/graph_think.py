@@ -14,13 +14,14 @@ from pydantic_core import to_jsonable_python
 
 from openeaap_langchain_bridge.gateway_model import NEXT_THINK
 from openeaap_langchain_bridge.graph_state import GraphState, load_graph_state, save_graph_state
-from openeaap_langchain_bridge.graph_tools import ToolGuard, take_over_tools
+from openeaap_langchain_bridge.graph_tools import take_over_tools
 from openeaap_langchain_bridge.hosted_agent import HostedAgent
 from openeaap_langchain_bridge.journal import text_of
 from openeaap_langchain_bridge.message_text import message_text
 from openeaap_langchain_bridge.run_checkpoints import RunCheckpoints
 from openeaap_langchain_bridge.stand_in_tool import PROPOSED
 from openeaap_langchain_bridge.think_scope import CONFIG_KEY, ThinkScope
+from openeaap_langchain_bridge.tool_guard import ToolGuard, outside_the_platform
 
 # How often one think may go on after a stop that is none: a reviewed call, a breakpoint of the author's.
 MAX_PASSES = 50
@@ -69,7 +70,7 @@ async def _advance(graph: Pregel[Any, Any, Any, Any], entry: Any, config: Runnab
     except GraphRecursionError as error:
         raise StepFailed("INTERNAL", f"The graph did not come to a stop within {config.get('recursion_limit', 'its limit of')} supersteps of one think.") from error
     if scope.outside is not None:
-        raise StepFailed("INTERNAL", f"A node of the graph runs the tool {scope.outside} by itself, past the platform. Call it in a ToolNode, or by ctx.propose({scope.outside}), or name it in in_graph if it changes nothing but the graph's state.")
+        raise outside_the_platform(scope.outside)
     return output
 
 

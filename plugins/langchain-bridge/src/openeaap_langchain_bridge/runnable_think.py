@@ -12,6 +12,7 @@ from openeaap_langchain_bridge.hosted_agent import HostedAgent
 from openeaap_langchain_bridge.journal import text_of, transcript_of
 from openeaap_langchain_bridge.message_text import message_text
 from openeaap_langchain_bridge.think_scope import ThinkScope
+from openeaap_langchain_bridge.tool_guard import ToolGuard
 
 
 async def think_with_runnable(runnable: Runnable[Any, Any], request: ThinkRequest, scope: ThinkScope, agent: HostedAgent) -> ThinkResult:
@@ -26,7 +27,7 @@ async def think_with_runnable(runnable: Runnable[Any, Any], request: ThinkReques
         given.setdefault("input", text_of(request.input))
     if isinstance(given, dict):
         given = {**given, "messages": transcript_of(request.input, request.journal)}
-    result = await runnable.ainvoke(given)
+    result = await runnable.ainvoke(given, {"callbacks": [ToolGuard(scope)]})
     if isinstance(result, AIMessage) and result.tool_calls:
         calls = [ProposedCall(call["id"] or scope.unique_id(""), call["name"], call["args"]) for call in result.tool_calls if call["name"] in scope.offered]
         refused = sorted({call["name"] for call in result.tool_calls} - set(scope.offered))

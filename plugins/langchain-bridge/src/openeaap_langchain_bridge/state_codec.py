@@ -131,4 +131,5 @@ def _fields(message: BaseMessage) -> dict[str, Any]:
 
 
 def _canonical(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    """One text for equal values; a text that is the JSON of an object is another value than the object."""
+    return f"text {value}" if isinstance(value, str) else f"json {json.dumps(value, ensure_ascii=False, sort_keys=True)}"

@@ -1,0 +1,75 @@
+"""Nothing is remembered between two steps but the journal, and the journal does not swell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.harness.bridge_process import BridgeProcess
+from tests.harness.model_double import calls, says
+from tests.harness.run_driver import Run, output, proposed
+
+KINDS = ["executor", "react", "agent", "graph", "two_models"]
+
+
+def looks(n: int, agent: str):
+    if agent == "react":
+        return says(f"Thought: number {n}\nAction: look_up\nAction Input: 10.0.0.{n}")
+    return calls((f"c{n}", "look_up", {"ip": f"10.0.0.{n}"}), text=f"This is look number {n}, of which there are many.")
+
+
+@pytest.mark.parametrize("agent", ["executor", "react", "agent", "graph", "asks"])
+def test_a_run_goes_on_in_another_process_after_a_kill(effects: Path, model, agent: str) -> None:
+    first = BridgeProcess("agents.py")
+    run = Run(first, model, agent, "Look.", list(first.handshake().tools))
+    model.will(looks(1, agent))
+    thought = run.think()
+    assert len(proposed(thought)) == 1
+    first.kill()
+    run.answer({"answer": "yes"} if agent == "asks" else "found it")
+    second = BridgeProcess("agents.py")
+    try:
+        run.bridge = second
+        if agent == "asks":
+            assert proposed(run.think()) == [("ask_person", {"request": "For how long?"})]
+            return
+        model.script.clear()
+        model.will(says("Final Answer: done") if agent == "react" else says("done"))
+        assert output(run.think()) == "done"
+        assert "found it" in str(model.requests[-1]["messages"])
+    finally:
+        second.close()
+
+
+@pytest.mark.parametrize("agent", KINDS)
+def test_the_same_think_twice_is_the_same_request_to_the_model(start, model, agent: str) -> None:
+    run = start(agent, "Look.")
+    model.answer = lambda body: looks(len(model.requests), agent)
+    for _ in range(3):
+        response = run.think()
+        run.answer(*("ok" for _ in response.proposal.calls))
+    request = run.request()
+    model.requests.clear()
+    for _ in range(2):
+        run.bridge.stub.ExecuteStep(request, timeout=20)
+    assert len(model.requests) == 2 and model.requests[0] == model.requests[1]
+
+
+@pytest.mark.parametrize("agent", ["react", "agent", "graph", "executor"])
+def test_the_state_of_the_hundredth_think_is_as_small_as_that_of_the_tenth(start, model, agent: str) -> None:
+    run = start(agent, "Look at a hundred addresses, and be patient with it, since each takes a while.")
+    run.settings = {"max_iterations": 1_000}
+    model.answer = lambda body: looks(len(model.requests), agent)
+    thinks = 100
+    for n in range(thinks):
+        response = run.think()
+        if response.HasField("error"):
+            raise AssertionError(response.error)
+        run.answer(*("A result of some length, as tools return them: " + "x" * 2_000 for _ in response.proposal.calls))
+    sizes = [len(state) for state in run.states()]
+    assert 0 < sizes[99] <= 2 * sizes[9], sizes
+    # A tool's result is in the journal already.
+    assert max(sizes) < 8_000, sizes
+    assert "x" * 2_000 not in "".join(run.states())
+    assert len(model.requests[-1]["messages"]) >= (1 if agent == "react" else 2 * (thinks - 1))
