@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import type { Context } from '@opentelemetry/api';
 import { ROOT_CONTEXT, TraceFlags, context, trace } from '@opentelemetry/api';
 import type { ChatReply, ChatRequest, TokenUsage } from '@openeaap/kernel';
-import { PlatformError, linkSignals } from '@openeaap/kernel';
+import { PlatformError } from '@openeaap/kernel';
 import type { StepIdentity } from '@openeaap/orchestrator';
 import type { Gateway, ModelInfo, TokenBudget } from '@openeaap/msig';
 import { createTokenBudget, parseCompletion } from '@openeaap/msig';
@@ -55,23 +54,28 @@ interface Session {
   readonly hash: string;
   readonly step: StepIdentity;
   readonly budget: TokenBudget;
-  readonly ending: AbortController;
+  /** Calls in flight: each has a signal of its own, for most steps end with none left to abort. */
+  readonly running: Set<AbortController>;
   readonly expiry: NodeJS.Timeout;
   /** The span in which the step was made; what it asks of a model belongs under it. */
   readonly trace: Context;
   calls: number;
+  isOver: boolean;
 }
 
 export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'complete' | 'models' | 'findModel'>, options: Partial<ModelSessionsOptions> = {}): ModelSessions {
   const { callsPerStep, graceMs } = { ...DEFAULTS, ...options };
   const byHash = new Map<string, Session>();
   const byStep = new Map<string, Session>();
+  /** One for all: every step ends, and an error with its stack for each would cost more than the rest of the session. */
+  const over = new PlatformError('unauthenticated', 'The step of this credential is over: nobody waits for the answer any more.');
 
   const end = (session: Session): void => {
     clearTimeout(session.expiry);
     byHash.delete(session.hash);
     if (byStep.get(session.step.stepId) === session) byStep.delete(session.step.stepId);
-    session.ending.abort(stepIsOver());
+    session.isOver = true;
+    for (const call of session.running) call.abort(over);
   };
   const find = (credential: string): Session | null => byHash.get(hashOf(credential)) ?? null;
 
@@ -80,18 +84,24 @@ export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'complete' |
     if (session.calls >= callsPerStep) {
       throw new PlatformError('quota_exceeded', `This step has asked a model ${callsPerStep} times, which is as often as a step may. End the step with what there is.`, { details: { calls: callsPerStep } });
     }
+    if (session.isOver) throw over;
     session.calls += 1;
-    const linked = linkSignals([session.ending.signal, signal]);
+    const call = new AbortController();
+    const follow = (): void => call.abort(signal.reason);
+    if (signal.aborted) follow();
+    else signal.addEventListener('abort', follow, { once: true });
+    session.running.add(call);
     try {
-      const grant = await session.budget.reserve(need, linked.signal);
+      const grant = await session.budget.reserve(need, call.signal);
       let used = 0;
       try {
-        return await context.with(under, () => work({ tokens: grant.tokens, signal: linked.signal, onUsage: ({ completionTokens }) => (used = completionTokens) }));
+        return await context.with(under, () => work({ tokens: grant.tokens, signal: call.signal, onUsage: ({ completionTokens }) => (used = completionTokens) }));
       } finally {
         grant.settle(used);
       }
     } finally {
-      linked.release();
+      session.running.delete(call);
+      signal.removeEventListener('abort', follow);
     }
   };
 
@@ -100,17 +110,15 @@ export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'complete' |
       const previous = byStep.get(step.stepId);
       if (previous !== undefined) end(previous);
       const credential = `step-${randomBytes(CREDENTIAL_BYTES).toString('base64url')}`;
-      const ending = new AbortController();
-      // As many calls as may be made may listen.
-      setMaxListeners(0, ending.signal);
       const session: Session = {
         hash: hashOf(credential),
         step,
         budget: createTokenBudget(step.maxTokens),
-        ending,
+        running: new Set(),
         expiry: setTimeout(() => end(session), step.timeoutMs + graceMs).unref(),
         trace: context.active(),
         calls: 0,
+        isOver: false,
       };
       byHash.set(session.hash, session);
       byStep.set(step.stepId, session);
@@ -122,7 +130,7 @@ export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'complete' |
     },
     chat: async (request, { credential, signal, onDelta }) => {
       const session = find(credential);
-      if (session === null) throw stepIsOver();
+      if (session === null) throw over;
       const { maxTokens: _maxTokens, timeoutMs, ...attribution } = session.step;
       return inSession(session, {
         need: { wanted: request.maxTokens ?? null, least: 1 },
@@ -162,8 +170,6 @@ interface SessionCall<R> {
 
 /** Only the hash is kept and looked up: neither a dump of the memory's tables nor the time of a lookup gives a credential away. */
 const hashOf = (credential: string): string => createHash('sha256').update(credential).digest('hex');
-
-const stepIsOver = (): PlatformError => new PlatformError('unauthenticated', 'The step of this credential is over: nobody waits for the answer any more.');
 
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/;
 

@@ -62,10 +62,14 @@ export function createTokenBudget(maxTokens: number): TokenBudget {
   };
 
   return {
-    reserve: async ({ wanted, least }, signal) => {
+    reserve: async (need, signal) => {
+      signal.throwIfAborted();
+      const wanted = Math.min(need.wanted ?? maxTokens, maxTokens);
+      // Most calls are alone; they need no promise to wait for.
+      if (waiters.length === 0 && wanted <= maxTokens - spent - reserved && wanted >= need.least) return grant(wanted);
       let waiter: Waiter | null = null;
       const granted = new Promise<TokenGrant>((resolve, reject) => {
-        waiter = { wanted: Math.min(wanted ?? maxTokens, maxTokens), least, resolve, reject };
+        waiter = { wanted, least: need.least, resolve, reject };
         waiters.push(waiter);
       });
       serve();
