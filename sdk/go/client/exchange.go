@@ -65,7 +65,7 @@ func (c *Client) post(ctx context.Context, body, out any, repeatable bool, segme
 	return c.do(ctx, call{method: http.MethodPost, path: path, body: body, repeatable: repeatable}, out)
 }
 
-// do makes a call, again if that is without risk and may help.
+// do makes a call and fills out, a pointer or nil; again if that is without risk and may help.
 func (c *Client) do(ctx context.Context, call call, out any) error {
 	for try := 1; ; try++ {
 		err := c.once(ctx, call, out)
@@ -107,6 +107,9 @@ func (c *Client) once(ctx context.Context, call call, out any) error {
 	body, err := readBody(response)
 	if err != nil {
 		return err
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return &Error{Code: CodeBadResponse, Status: response.StatusCode, cause: err, Detail: "The answer is not the JSON that was expected: " + err.Error()}

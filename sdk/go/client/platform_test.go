@@ -47,6 +47,8 @@ func TestThePlatform(t *testing.T) {
 	t.Run("pages follow each other", p.testPages)
 	t.Run("agents are created, published and found", p.testAgents)
 	t.Run("tools and plugins are listed", p.testCatalog)
+	t.Run("an agent and tools in Go are governed like all others", p.testHostedAgent)
+	t.Run("a plugin is declared and removed", p.testDeclare)
 	t.Run("a run that begins later is cancelled", p.testCancel)
 	t.Run("the state folder and the environment say where it is", p.testConnection)
 }
@@ -65,7 +67,8 @@ func startPlatform(t *testing.T) platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command("node", program, "--json", "--data-dir", folder, "--demo", "--port", "0")
+	command := exec.Command("node", program, "--json", "--data-dir", folder, "--demo", "--port", "0",
+		"--config-dir", withGoPlugin(t, folder), "--policy-dir", withGoRole(t, folder))
 	// Policies and knowledge are found from there.
 	command.Dir = filepath.Join(serverFolder, "../..")
 	// A clean environment: nothing of the machine's own settings may decide a test.
@@ -101,6 +104,37 @@ func startPlatform(t *testing.T) platform {
 	}
 	t.Fatalf("the server did not start:\n%s", stderr.String())
 	return platform{}
+}
+
+// withGoPlugin is the platform's configuration with the conformance worker of this SDK as a plugin.
+func withGoPlugin(t *testing.T, folder string) string {
+	t.Helper()
+	worker := filepath.Join(folder, "conformanceworker")
+	build := exec.Command("go", "build", "-o", worker, "./internal/conformanceworker")
+	build.Dir = ".."
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	return copied(t, filepath.Join(serverFolder, "../../configs"), filepath.Join(folder, "configs"), "plugins.yaml",
+		fmt.Sprintf("plugins:\n  - name: go-conformance\n    type: runtime-worker\n    command: [%q]\n", worker))
+}
+
+// withGoRole is the platform's policy, and one that lets the owner of the first key use the plugin's tools.
+func withGoRole(t *testing.T, folder string) string {
+	t.Helper()
+	return copied(t, filepath.Join(serverFolder, "../../policies"), filepath.Join(folder, "policies"), "go-conformance.yaml",
+		"rbac:\n  roles:\n    - name: go-conformance\n      members: [\"group:security-ops\"]\n      tools: [\"conformance_*\"]\n      agents: [\"go-hosted\"]\n")
+}
+
+func copied(t *testing.T, from, to, more, text string) string {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, more), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // stateFolder can be entered by the account of the database server, which a folder of t.TempDir cannot.
@@ -446,6 +480,102 @@ func (p platform) testCatalog(t *testing.T) {
 	plugins, err := c.Plugins().List(ctx)
 	if err != nil || !slices.ContainsFunc(plugins, func(plugin client.Plugin) bool { return plugin.Name == "native" && plugin.Status != "" }) {
 		t.Error(plugins, err)
+	}
+}
+
+// ask runs the agent of the conformance worker to its end and gives back what it streamed.
+func ask(t *testing.T, c *client.Client, input map[string]any) (run *client.Run, deltas string) {
+	t.Helper()
+	ctx := testContext(t)
+	created, err := c.Runs().Create(ctx, client.CreateRun{Agent: "go-hosted", Input: input})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for event, err := range c.Runs().Stream(ctx, created.RunID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		deltas += event.Delta()
+		if event.Type != "run_paused" {
+			continue
+		}
+		waiting, err := c.Approvals().List(ctx, client.ListApprovals{RunID: created.RunID, Status: client.ApprovalPending})
+		if err != nil || len(waiting.Items) != 1 || waiting.Items[0].Kind != "uncertain" {
+			t.Fatal(waiting, err)
+		}
+		if _, err := c.Approvals().Decide(ctx, waiting.Items[0].ApprovalID, client.ApprovalDecision{Verdict: client.VerdictFail, Comment: "it crashed"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run, err = c.Runs().Get(ctx, created.RunID); err != nil {
+		t.Fatal(err)
+	}
+	return run, deltas
+}
+
+func (p platform) testHostedAgent(t *testing.T) {
+	c, ctx := p.client(t), testContext(t)
+	plugin, err := c.Plugins().Get(ctx, "go-conformance")
+	if err != nil || plugin.Status != "ready" || len(plugin.Tools) != 8 || !slices.Equal(plugin.Agents, []string{"conformance"}) || !strings.HasPrefix(plugin.SDK, "go ") {
+		t.Fatalf("%+v, %v", plugin, err)
+	}
+	agent, err := c.Agents().Create(ctx, client.CreateAgent{Name: "go-hosted", Version: "1", Configuration: client.AgentConfiguration{
+		Runtime: "go-conformance", Entrypoint: "conformance", Settings: json.RawMessage(`{"a":1}`), Tools: []string{"conformance_echo", "conformance_fail", "conformance_crash"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Agents().Publish(ctx, agent.AgentID); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name  string
+		input map[string]any
+		want  []string // of the output
+	}{
+		{"a call and its result", map[string]any{"do": "propose", "tool": "conformance_echo", "args": map[string]any{"高": []int{1, 2}}}, []string{`{"observation":{"output":{"echo":{"高":[1,2]}}}}`}},
+		{"a call that fails", map[string]any{"do": "propose", "tool": "conformance_fail", "args": map[string]any{"message": "no such host"}}, []string{"tool_failed", "no such host"}},
+		{"what it kept between thinks", map[string]any{"do": "count"}, []string{`3`}},
+		{"a crash in the middle, which a person judges", map[string]any{"do": "propose", "tool": "conformance_crash", "args": map[string]any{}}, []string{`"error"`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			run, _ := ask(t, c, test.input)
+			if run.Status != client.RunCompleted {
+				t.Fatalf("%s: %+v", run.Status, run.Error)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(string(run.Output), want) {
+					t.Errorf("the output %s does not hold %s", run.Output, want)
+				}
+			}
+		})
+	}
+	t.Run("its text as it is produced", func(t *testing.T) {
+		run, deltas := ask(t, c, map[string]any{"do": "stream", "text": "word by word 高"})
+		// Deltas are previews: a reader that comes late misses some, but what comes is the text's.
+		if string(run.Output) != `"word by word 高"` || !strings.Contains("word by word 高", deltas) {
+			t.Errorf("deltas %q, output %s", deltas, run.Output)
+		}
+	})
+}
+
+func (p platform) testDeclare(t *testing.T) {
+	c, ctx := p.client(t), testContext(t)
+	declared, err := c.Plugins().Declare(ctx, client.DeclarePlugin{Name: "go-declared", Type: "runtime-worker", Address: "unix:" + filepath.Join(p.folder, "nobody-listens")})
+	if err != nil || declared.Source != "api" || declared.Status == "ready" {
+		t.Fatal(declared, err)
+	}
+	if _, err := c.Plugins().Restart(ctx, "go-declared"); err != nil {
+		t.Error(err)
+	}
+	if err := c.Plugins().Remove(ctx, "go-declared"); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Plugins().Get(ctx, "go-declared"); !errors.Is(err, client.CodeNotFound) {
+		t.Error(err)
+	}
+	if _, err := c.Plugins().Declare(ctx, client.DeclarePlugin{Name: "go-declared", Type: "nonsense", Address: "unix:/x"}); !errors.Is(err, client.CodeInvalidInput) || !strings.Contains(err.Error(), "type") {
+		t.Error(err)
 	}
 }
 

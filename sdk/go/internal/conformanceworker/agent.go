@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"unicode/utf8"
 
 	openeaap "github.com/openeaap/openeaap/sdk/go"
@@ -31,11 +32,13 @@ type counted struct {
 	N int `json:"n"`
 }
 
-func conformanceAgent() *openeaap.Agent {
-	return openeaap.NewAgent("conformance", follow, openeaap.WithDescription("Does what its input says."))
+func conformanceAgent(cancelledSleeps *atomic.Int64) *openeaap.Agent {
+	return openeaap.NewAgent("conformance", func(ctx context.Context, think *openeaap.Think) (*openeaap.ThinkResult, error) {
+		return follow(ctx, think, cancelledSleeps)
+	}, openeaap.WithDescription("Does what its input says."))
 }
 
-func follow(ctx context.Context, think *openeaap.Think) (*openeaap.ThinkResult, error) {
+func follow(ctx context.Context, think *openeaap.Think, cancelledSleeps *atomic.Int64) (*openeaap.ThinkResult, error) {
 	var in instruction
 	if err := think.DecodeInput(&in); err != nil {
 		return nil, err
@@ -51,6 +54,7 @@ func follow(ctx context.Context, think *openeaap.Think) (*openeaap.ThinkResult, 
 		return stream(think, in.Text), nil
 	case "sleep":
 		if err := sleep(ctx, in.Ms); err != nil {
+			cancelledSleeps.Add(1)
 			return nil, err
 		}
 		return openeaap.Finish("slept"), nil

@@ -6,16 +6,18 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	openeaap "github.com/openeaap/openeaap/sdk/go"
 )
 
 func main() {
+	var cancelledSleeps atomic.Int64
 	err := openeaap.Serve(context.Background(),
 		openeaap.WithName("conformance-go"),
 		openeaap.WithVersion("1.0.0"),
-		openeaap.WithTools(conformanceTools()...),
-		openeaap.WithAgents(conformanceAgent()),
+		openeaap.WithTools(conformanceTools(&cancelledSleeps)...),
+		openeaap.WithAgents(conformanceAgent(&cancelledSleeps)),
 	)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformanceworker:", err)

@@ -54,8 +54,8 @@ type sleepsSeenOutput struct {
 	Cancelled int64 `json:"cancelled"`
 }
 
-func conformanceTools() []*openeaap.Tool {
-	var cancelledSleeps atomic.Int64
+// conformanceTools count the sleeps that were stopped early, those of the agent as well.
+func conformanceTools(cancelledSleeps *atomic.Int64) []*openeaap.Tool {
 	counts := &callCounts{calls: map[string]int{}}
 	return []*openeaap.Tool{
 		openeaap.NewTool("conformance_echo", "Returns its arguments.",
