@@ -87,11 +87,13 @@ function failed(thrown: unknown, kind: WireKind, request: ExecuteStepRequest, lo
   const error = toPlatformError(thrown);
   const clean = (text: string): string => redactSecrets(text, request.ephemeralCredentials);
   if (error.code === 'internal' && !signal.aborted) {
-    const cause = error.cause instanceof Error ? error.cause : thrown instanceof Error ? thrown : null;
-    log({ level: 'error', message: 'A step broke off.', kind, tool: request.tool, run_id: request.runId, step_id: request.stepId, reason: clean(cause === null ? String(thrown) : (cause.stack ?? cause.message)).slice(0, LOGGED_CHARS) });
+    const reason = describe(error.cause ?? thrown);
+    log({ level: 'error', message: 'A step broke off.', kind, tool: request.tool, run_id: request.runId, step_id: request.stepId, reason: clean(reason).slice(0, LOGGED_CHARS) });
   }
   const response = errorToWire(error, kind);
   return response.error === undefined ? response : { ...response, error: { ...response.error, message: clean(response.error.message) } };
 }
 
 const LOGGED_CHARS = 4_000;
+
+const describe = (cause: unknown): string => (cause instanceof Error ? cause.stack ?? cause.message : String(cause));

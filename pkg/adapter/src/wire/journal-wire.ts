@@ -1,5 +1,5 @@
 import type { ActStatus, ActStep, ErrorCode, JsonObject, JsonValue, ProposedCall, Proposal, Step, StepError, ThinkStep } from '@openeaap/kernel';
-import { NO_CONSTRAINTS, NO_USAGE, PlatformError, isErrorCode, isJsonObject, toObservation } from '@openeaap/kernel';
+import { NO_CONSTRAINTS, NO_USAGE, PlatformError, isJsonObject, toObservation } from '@openeaap/kernel';
 import type { JournalStep, JournalStep_Act, JournalStep_Think, ProposedCall as WireCall, Proposal as WireProposal } from '@openeaap/proto';
 import { stepErrorFromWire, stepErrorToWire } from './error-wire.ts';
 import { jsonFromWire, parseJson, textFromWire, toUint32 } from './json-wire.ts';
@@ -88,7 +88,8 @@ function errorOf(observation: JsonObject): StepError | null {
   const error = observation['error'];
   if (!isJsonObject(error)) return null;
   const { code, message } = error;
-  return { code: typeof code === 'string' && isErrorCode(code) ? code : 'internal', message: typeof message === 'string' ? message : '' };
+  // A code that came later than this program is told on as it is: the agent may read it, nothing here branches on it.
+  return { code: typeof code === 'string' ? (code as ErrorCode) : 'internal', message: typeof message === 'string' ? message : '' };
 }
 
 const journalJson = (text: string, field: string): JsonValue => jsonFromWire(text, { field, maxBytes: WIRE_LIMITS.messageBytes, code: 'invalid_input', maxDepth: Infinity });

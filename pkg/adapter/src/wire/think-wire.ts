@@ -100,8 +100,9 @@ function count(text: string | undefined): number {
 
 /** A think on the plugin's side. Errors: invalid_input that names the field. */
 export function thinkRequestFromWire(request: ExecuteStepRequest): ThinkRequest {
-  const tools = request.tools.map((spec) => toolSpecFromWire(spec, ''));
   const constraints = request.constraints ?? { blockedTools: [], dryRun: false, maxTokens: 0 };
+  // Left out by the sender already; no model here is to be tempted should that fail.
+  const tools = request.tools.filter(({ name }) => !constraints.blockedTools.includes(name)).map((spec) => toolSpecFromWire(spec, ''));
   return {
     tenantId: request.tenantId,
     runId: request.runId,

@@ -1,1 +1,1 @@
-export {};
+export type { RunStatus } from '@openeaap/kernel';
