@@ -6,6 +6,8 @@ export type Need =
   | `tool ${FixtureTool}`
   /** Any tool that only reads. */
   | 'a reading tool'
+  /** A step that can be made to take long: conformance_sleep, or a think that sleeps. */
+  | 'a slow step'
   /** An agent that follows the table of the agent `conformance`, be it a program or a model. */
   | 'the conformance agent'
   /** The same, as a program: its outputs are exact. */

@@ -13,6 +13,7 @@ import { startModelDouble } from './model/model-double.ts';
 import type { OpenLauncher } from './open-launcher.ts';
 import { openLauncher } from './open-launcher.ts';
 import type { Report, Result } from './report.ts';
+import { canBeSlow } from './slow-step.ts';
 import type { Subject, TestedAgent } from './subject.ts';
 import { PREFIX, newMarker, thinkRequest, withToken } from './subject.ts';
 import { TIMING } from './timing.ts';
@@ -192,6 +193,8 @@ function missingOf(subject: Subject, need: Need): { readonly reason: 'not_offere
   switch (need) {
     case 'a reading tool':
       return readingToolOf(subject) === null ? notOffered('the plugin offers no tool that only reads') : null;
+    case 'a slow step':
+      return canBeSlow(subject) ? null : notOffered('the plugin offers no conformance_sleep and no agent that follows {"do": "sleep"}');
     case 'an agent':
       return agent === null ? notOffered(noAgent(offer)) : null;
     case 'the conformance agent':

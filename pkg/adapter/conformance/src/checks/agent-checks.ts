@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { ErrorCode } from '@openeaap/proto';
 import type { DeepPartial, ExecuteStepResponse, JournalStep, ProposedCall } from '@openeaap/proto';
@@ -10,16 +9,16 @@ import type { Answer, Peer } from '../connect-peer.ts';
 import { expectFinalOutput, expectStatus, expectStepError, onlyCallOf, parseJson, responseOf, valueOf } from '../expect-answer.ts';
 import type { JsonValue } from '../json-value.ts';
 import { isJsonObject } from '../json-value.ts';
+import { startSleepingThink, waitFor } from '../slow-step.ts';
 import type { Subject } from '../subject.ts';
 import { newMarker, think, thinkRequest, withToken } from '../subject.ts';
 import { sleepsSeen, waitForSleeps } from './tool-checks.ts';
 
 const section = 'A step';
-const POLL_MS = 10;
 /** The thinks of `{"do": "count"}`. */
 const COUNT_THINKS = 3;
-/** Quick thinks behind a slow one, so that the slow one has begun. */
-const SETTLE_TURNS = 3;
+/** Thinks at once, unless the plugin wants fewer. */
+const PARALLEL_THINKS = 20;
 
 export const agentChecks: readonly Check[] = [
   { name: 'agent.answers', promise: 'A think answers with a proposal or a StepError.', section: 'Who does what', needs: ['an agent'], run: expectAnyProposal },
@@ -36,6 +35,7 @@ export const agentChecks: readonly Check[] = [
   { name: 'agent.only_one', promise: 'An empty entrypoint means the only agent of the plugin.', section, needs: ['the conformance agent'], run: expectOnlyOne },
   { name: 'agent.fails', promise: 'A think without a model fails with MODEL_UNAVAILABLE, retryable.', section, needs: ['the conformance agent'], run: expectModelUnavailable },
   { name: 'agent.cancel', promise: 'A cancelled think stops what it does.', section, needs: ['the conformance agent'], run: expectCancelledThink },
+  { name: 'agent.parallel', promise: 'Thinks at the same time do not get each other\'s inputs or journals.', section, needs: ['the conformance agent'], run: expectParallelThinks },
   { name: 'model.token', promise: 'The model is asked at the gateway of the step, with the token of the step.', section, needs: ['an agent that thinks by a model'], run: expectStepToken },
   { name: 'model.max_tokens', promise: 'max_tokens of the constraints bounds what the model may write.', section, needs: ['an agent that thinks by a model'], run: expectMaxTokens },
   { name: 'model.tools', promise: 'The model is offered the tools of the request.', section, needs: ['an agent that thinks by a model'], run: expectToolsOffered },
@@ -202,19 +202,22 @@ async function expectSleepStopped(subject: Subject): Promise<Seen> {
   const counts = subject.offer.tools.some(({ name }) => name === 'conformance_sleeps_seen');
   const before = counts ? await sleepsSeen(subject) : 0;
   const stop = new AbortController();
-  const step = think(subject, { do: 'sleep', ms: subject.timing.longSleepMs }, { call: { signal: stop.signal, deadlineMs: subject.timing.longSleepMs } });
-  // On one connection what was sent first is received first: after these the think is there.
-  for (let turn = 0; turn < SETTLE_TURNS; turn += 1) responseOf(await think(subject, { do: 'finish', output: turn }), 'a proposal');
+  const step = startSleepingThink(subject, { ms: subject.timing.longSleepMs, signal: stop.signal });
+  await step.begun();
   stop.abort();
-  expectStatus(await step, [status.CANCELLED]);
+  expectStatus(await step.answer, [status.CANCELLED]);
   const seen = counts ? await waitForSleeps(subject, before) : null;
   return seen === null ? warning('cannot be seen from outside: conformance_sleeps_seen does not count the sleeps of the agent') : kept(`seen to stop after ${seen} ms`);
 }
 
-async function waitFor(condition: () => boolean, timeoutMs: number): Promise<boolean> {
-  const until = Date.now() + timeoutMs;
-  while (!condition() && Date.now() < until) await sleep(POLL_MS);
-  return condition();
+/** Like tool.parallel, for thinks: what one is asked must not come out of another. */
+async function expectParallelThinks(subject: Subject): Promise<Seen> {
+  const wanted = subject.offer.maxConcurrentSteps;
+  const thinks = wanted === 0 ? PARALLEL_THINKS : Math.min(PARALLEL_THINKS, wanted);
+  const markers = Array.from({ length: thinks }, newMarker);
+  const answers = await Promise.all(markers.map((marker) => think(subject, { do: 'finish', output: marker })));
+  for (const [index, answer] of answers.entries()) expectFinalOutput(answer, subject.agent, { exactly: markers[index] ?? '', mentions: markers[index] ?? '' });
+  return kept(`${thinks} at once`);
 }
 
 async function expectStepToken(subject: Subject): Promise<Seen> {

@@ -5,12 +5,12 @@ import { kept, warning } from '../check.ts';
 import { broken } from '../conformance-error.ts';
 import { valueOf } from '../expect-answer.ts';
 import { SERVING } from '../grpc-health.ts';
+import { startSlowStep } from '../slow-step.ts';
 import type { Subject } from '../subject.ts';
-import { callTool } from '../subject.ts';
 
 export const healthChecks: readonly Check[] = [
   { name: 'health.answers', promise: 'HealthCheck answers within its deadline whether steps can be executed.', section: 'The life of a connection', needs: [], run: expectServing },
-  { name: 'health.while_busy', promise: 'HealthCheck answers while steps are under way.', section: 'The life of a connection', needs: ['tool sleep'], run: expectServingWhileBusy },
+  { name: 'health.while_busy', promise: 'HealthCheck answers while steps are under way.', section: 'The life of a connection', needs: ['a slow step'], run: expectServingWhileBusy },
   { name: 'health.grpc', promise: 'A plugin should serve grpc.health.v1.Health, without a token, for probes.', section: 'How a plugin is started', needs: [], run: expectGrpcHealth },
 ];
 
@@ -22,12 +22,13 @@ async function expectServing(subject: Subject): Promise<Seen> {
 
 async function expectServingWhileBusy(subject: Subject): Promise<Seen> {
   const stop = new AbortController();
-  const step = callTool(subject, 'conformance_sleep', { ms: subject.timing.longSleepMs }, { call: { signal: stop.signal, deadlineMs: subject.timing.longSleepMs } });
+  const step = startSlowStep(subject, { ms: subject.timing.longSleepMs, signal: stop.signal });
   try {
+    await step.begun();
     valueOf(await subject.peer().health(), `an answer to HealthCheck within ${subject.timing.healthMs} ms while a step is under way`);
   } finally {
     stop.abort();
-    await step;
+    await step.answer;
   }
   return kept('answered during a step');
 }

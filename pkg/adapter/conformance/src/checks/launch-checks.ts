@@ -5,10 +5,11 @@ import type { Check, Seen } from '../check.ts';
 import { kept, warning } from '../check.ts';
 import { ConformanceError, broken } from '../conformance-error.ts';
 import type { Peer, Target } from '../connect-peer.ts';
-import { expectToolOutput, responseOf, valueOf } from '../expect-answer.ts';
+import { responseOf, valueOf } from '../expect-answer.ts';
 import type { PluginExit, PluginProcess } from '../launch-plugin.ts';
+import { expectWork, quickStep, startSlowStep } from '../slow-step.ts';
 import type { Launcher, Subject } from '../subject.ts';
-import { callTool, newMarker, think } from '../subject.ts';
+import { callTool, think } from '../subject.ts';
 import { issueCertificates, withPemFiles } from '../test-certificates.ts';
 import { expectCount } from './agent-checks.ts';
 
@@ -23,10 +24,11 @@ export const launchChecks: readonly Check[] = [
   { name: 'launch.refuses_public', promise: 'Without a certificate an SDK refuses to listen on anything but loopback or a Unix socket.', section, needs: ['launch'], apart: true, run: expectRefusal },
   { name: 'launch.tls', promise: 'With OPENEAAP_PLUGIN_TLS_CERT and _KEY it speaks TLS, and no plain text.', section, needs: ['launch'], apart: true, run: expectTls },
   { name: 'launch.client_ca', promise: 'With OPENEAAP_PLUGIN_TLS_CLIENT_CA a client certificate of that authority is required.', section, needs: ['launch'], apart: true, run: expectClientCertificate },
-  { name: 'launch.drain', promise: 'On SIGTERM it takes no new steps, finishes what it has and ends with exit code 0.', section, needs: ['launch', 'tool sleep', 'tool echo'], apart: true, run: expectDrain },
-  { name: 'launch.drain_limit', promise: 'On SIGTERM it ends within 10 s, with exit code 0, whatever is under way.', section, needs: ['launch', 'tool sleep', 'tool echo'], apart: true, run: expectDrainLimit },
-  { name: 'launch.crash_in_tool', promise: 'A process that ends in the middle of a tool step leaves a broken call; the next process answers.', section, needs: ['launch', 'tool crash', 'tool echo'], run: expectToolCrash },
+  { name: 'launch.drain', promise: 'On SIGTERM it takes no new steps, finishes what it has and ends with exit code 0.', section, needs: ['launch', 'a slow step'], apart: true, run: expectDrain },
+  { name: 'launch.drain_limit', promise: 'On SIGTERM it ends within 10 s, with exit code 0, whatever is under way.', section, needs: ['launch', 'a slow step'], apart: true, run: expectDrainLimit },
+  { name: 'launch.crash_in_tool', promise: 'A process that ends in the middle of a tool step leaves a broken call; the next process answers.', section, needs: ['launch', 'tool crash'], run: expectToolCrash },
   { name: 'launch.crash_in_think', promise: 'A process that ends in the middle of a think leaves a broken call; the next process answers the same think.', section, needs: ['launch', 'a conformance agent that is a program'], run: expectThinkCrash },
+  { name: 'launch.killed', promise: 'Killed in the middle of a step it leaves a broken call, and nothing behind that keeps the next process from its work.', section: 'Who does what', needs: ['launch', 'a slow step'], run: expectKilled },
   { name: 'launch.other_process', promise: 'The next think may go to another process: killed between any two, the run goes on.', section: 'Who does what', needs: ['launch', 'the conformance agent'], run: expectOtherProcess },
 ];
 
@@ -132,17 +134,13 @@ async function expectDrain(subject: Subject): Promise<Seen> {
   const { peer, process } = instance;
   try {
     const ms = subject.timing.busyMs;
+    const step = startSlowStep(subject, { ms, peer });
     const underWay = { yes: true };
-    const step = callTool(subject, 'conformance_sleep', { ms }, { peer }).finally(() => (underWay.yes = false));
-    await settle(subject, instance.peer);
+    const answer = step.answer.finally(() => (underWay.yes = false));
+    await step.begun();
     process.terminate();
-    let refused = false;
-    while (underWay.yes && !refused) {
-      const answer = await callTool(subject, 'conformance_echo', {}, { peer, call: { deadlineMs: ms } });
-      refused = !answer.ok || answer.value.error !== undefined;
-      if (!refused) await sleep(POLL_MS);
-    }
-    expectToolOutput(await step, { slept_ms: ms });
+    const refused = await waitForRefusal(subject, peer, () => underWay.yes);
+    step.expectFinished(await answer);
     if (!refused) throw broken('new steps to be refused after SIGTERM while the last one is finished', `all were taken for ${ms} ms`);
     expectCleanExit(await process.waitForExit(subject.timing.drainMs + subject.timing.drainGraceMs), process);
     return kept('finished its step, took no other, exit code 0');
@@ -151,13 +149,23 @@ async function expectDrain(subject: Subject): Promise<Seen> {
   }
 }
 
+/** Whether a new step was refused, in any way, for as long as `ask`. */
+async function waitForRefusal(subject: Subject, peer: Peer, ask: () => boolean): Promise<boolean> {
+  while (ask()) {
+    const answer = await quickStep(subject, peer, subject.timing.busyMs);
+    if (!answer.ok || answer.value.error !== undefined) return true;
+    await sleep(POLL_MS);
+  }
+  return false;
+}
+
 async function expectDrainLimit(subject: Subject): Promise<Seen> {
   const { drainMs, drainGraceMs, longSleepMs } = subject.timing;
   const instance = await launcherOf(subject).startAnother();
   const stop = new AbortController();
   try {
-    void callTool(subject, 'conformance_sleep', { ms: longSleepMs }, { peer: instance.peer, call: { deadlineMs: longSleepMs, signal: stop.signal } });
-    await settle(subject, instance.peer);
+    const step = startSlowStep(subject, { ms: longSleepMs, peer: instance.peer, signal: stop.signal });
+    await step.begun();
     const since = Date.now();
     instance.process.terminate();
     expectCleanExit(await instance.process.waitForExit(drainMs + drainGraceMs), instance.process);
@@ -166,11 +174,6 @@ async function expectDrainLimit(subject: Subject): Promise<Seen> {
     stop.abort();
     await instance.close();
   }
-}
-
-/** On one connection what was sent first is received first: after this the step before is there. */
-async function settle(subject: Subject, peer: Peer): Promise<void> {
-  responseOf(await callTool(subject, 'conformance_echo', {}, { peer }), 'an echo');
 }
 
 function expectCleanExit(exit: PluginExit | null, process: PluginProcess): void {
@@ -183,8 +186,7 @@ async function expectToolCrash(subject: Subject): Promise<Seen> {
   const answer = await callTool(subject, 'conformance_crash', {});
   const seen = await expectBrokenCall(subject, answer);
   await launcherOf(subject).restart();
-  const marker = newMarker();
-  expectToolOutput(await callTool(subject, 'conformance_echo', { marker }), { echo: { marker } });
+  await expectWork(subject);
   return kept(`${seen}; the next process answers`);
 }
 
@@ -202,6 +204,16 @@ async function expectBrokenCall(subject: Subject, answer: Awaited<ReturnType<typ
   const exit = await launcherOf(subject).current().waitForExit(subject.timing.stopSeenMs);
   if (exit === null) throw broken(expected, 'the process goes on');
   return `${status[answer.code]}, ${exitText(exit)}`;
+}
+
+async function expectKilled(subject: Subject): Promise<Seen> {
+  const step = startSlowStep(subject, { ms: subject.timing.longSleepMs });
+  await step.begun();
+  await launcherOf(subject).current().kill();
+  const seen = await expectBrokenCall(subject, await step.answer);
+  await launcherOf(subject).restart();
+  await expectWork(subject);
+  return kept(`${seen}; the next process answers`);
 }
 
 async function expectOtherProcess(subject: Subject): Promise<Seen> {

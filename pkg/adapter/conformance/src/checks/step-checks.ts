@@ -39,8 +39,8 @@ async function expectUnknownKind(subject: Subject): Promise<Seen> {
 }
 
 async function expectUnknownTool(subject: Subject): Promise<Seen> {
-  expectStepError(await callTool(subject, 'conformance_no_such_tool', {}), ErrorCode.ERROR_CODE_INVALID_INPUT, false);
-  const { message } = expectStepError(await callTool(subject, '', {}), ErrorCode.ERROR_CODE_INVALID_INPUT, false);
+  const { message } = expectStepError(await callTool(subject, 'conformance_no_such_tool', {}), ErrorCode.ERROR_CODE_INVALID_INPUT, false);
+  expectStepError(await callTool(subject, '', {}), ErrorCode.ERROR_CODE_INVALID_INPUT, false);
   return kept(message);
 }
 

@@ -115,8 +115,8 @@ export const BAD_WORKERS: Readonly<Record<string, BadWorker>> = {
   'keeps the first secret': { breaks: ['tool.secret'], spoil: withMemory(() => ({ first: '' }), (parts, memory) => ({ ...parts, tool: (request, call) => parts.tool({ ...request, ephemeralCredentials: { CONFORMANCE_SECRET: (memory.first ||= request.ephemeralCredentials['CONFORMANCE_SECRET'] ?? '') } }, call) })) },
   'never stops a step': { breaks: ['tool.cancel', 'tool.deadline'], timing: { stopSeenMs: 150 }, spoil: (parts) => ({ ...parts, tool: (request, call) => parts.tool(request, { ...call, signal: new AbortController().signal }) }) },
 
-  'answers a think with nothing': think(['agent.answers', 'agent.finish', 'agent.shape', 'agent.failed_think', 'agent.only_one'], 'finish', async () => ExecuteStepResponse.fromPartial({})),
-  'ends with a text that is no JSON': think(['agent.finish', 'agent.shape', 'agent.failed_think', 'agent.only_one'], 'finish', async (_parts, request) => proposal({ output: String(inputOf(request)['output']) + '!' })),
+  'answers a think with nothing': think(['agent.answers', 'agent.finish', 'agent.shape', 'agent.failed_think', 'agent.only_one', 'agent.parallel'], 'finish', async () => ExecuteStepResponse.fromPartial({})),
+  'ends with a text that is no JSON': think(['agent.finish', 'agent.shape', 'agent.failed_think', 'agent.only_one', 'agent.parallel'], 'finish', async (_parts, request) => proposal({ output: String(inputOf(request)['output']) + '!' })),
   'wraps its output': think(['agent.finish'], 'finish', async (parts, request, call) => (typeof inputOf(request)['output'] === 'object' ? finish({ output: inputOf(request)['output'] }) : parts.think(request, call))),
   'proposes other arguments': think(['agent.propose'], 'propose', async (parts, request, call) => onCalls(await parts.think(request, call), (args) => ({ ...args, extra: true }))),
   'proposes a call and an output': think(['agent.shape'], 'propose', async (parts, request, call) => both(await parts.think(request, call))),
@@ -136,6 +136,20 @@ export const BAD_WORKERS: Readonly<Record<string, BadWorker>> = {
         memory.n += 1;
         if (stateOf(request) === '' && memory.n > 3) memory.n = Math.max(1, memory.n - 3);
         return memory.n >= 3 ? finish(3) : propose('conformance_echo', { n: memory.n }, String(memory.n));
+      },
+    })),
+  },
+  'mixes up thinks at the same time': {
+    breaks: ['agent.parallel'],
+    spoil: withMemory(() => ({ underWay: 0, last: '' }), (parts, memory) => ({
+      ...parts,
+      think: async (request, call) => {
+        if (inputOf(request)['do'] !== 'finish' || request.agent?.entrypoint !== 'conformance') return parts.think(request, call);
+        memory.underWay += 1;
+        memory.last = request.inputPayload;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        memory.underWay -= 1;
+        return parts.think(memory.underWay > 5 ? { ...request, inputPayload: memory.last } : request, call);
       },
     })),
   },
