@@ -81,28 +81,31 @@ function checkNames(offer: HandshakeResponse): Seen {
 }
 
 function checkSchemas(tools: readonly ToolSpec[]): Seen {
+  const ajv = new Ajv2020({ strict: false, validateFormats: true, logger: false });
+  addFormats.default(ajv);
   for (const tool of tools) {
-    const accepts = compile(tool.inputSchema, `an input_schema of ${tool.name}`);
+    const accepts = compile(ajv, tool.inputSchema, `an input_schema of ${tool.name}`);
     const stray = [[], 'text', 7, null].find((value) => accepts !== null && accepts(value));
     if (stray !== undefined) throw broken(`an input_schema of ${tool.name} that takes nothing but an object`, `one that takes ${JSON.stringify(stray)} as well (is "type": "object" missing?)`);
-    compile(tool.outputSchema, `an output_schema of ${tool.name}`);
+    compile(ajv, tool.outputSchema, `an output_schema of ${tool.name}`);
   }
   return kept(`schemas checked of ${tools.length} tools`);
 }
 
-/** null for an empty text. Formats that only some validators know are not judged. */
-function compile(text: string, what: string): ((value: unknown) => boolean) | null {
+/** null for an empty text. */
+function compile(ajv: Ajv2020, text: string, what: string): ((value: unknown) => boolean) | null {
   if (text === '') return null;
   const schema = parseJson(text, `${what} that is JSON text`);
   const expected = `${what} that is JSON Schema 2020-12`;
   if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) throw broken(expected, text);
-  const ajv = new Ajv2020({ strict: false, validateFormats: true, logger: false });
-  addFormats.default(ajv);
   try {
     const validate = ajv.compile(schema);
     return (value) => validate(value);
   } catch (thrown) {
     throw broken(expected, thrown instanceof Error ? thrown.message : 'one that does not compile');
+  } finally {
+    // Two tools may use the same $id.
+    ajv.removeSchema(schema);
   }
 }
 
