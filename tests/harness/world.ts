@@ -7,7 +7,7 @@ import type { AuditReport } from '@openeaap/audit';
 import { chainRows, createToAuditRow, genesisHash, verifyAudit } from '@openeaap/audit';
 import type { DriveDeps, Observation, RunStore } from '@openeaap/orchestrator';
 import { acceptRun, decideApproval, driveRun } from '@openeaap/orchestrator';
-import { createRegistry } from '@openeaap/registry';
+import { createOpenPeer, createRegistry, parsePluginFile } from '@openeaap/registry';
 import { createMasker, detectInjection } from '@openeaap/security';
 import type { CommitLane, StoredAuditRow } from '@openeaap/store';
 import * as sql from '@openeaap/store';
@@ -72,8 +72,14 @@ export interface World {
   readonly close: () => Promise<void>;
 }
 
+/** Declared plugins of a test run elsewhere; none of these is started here. */
+const OPEN_PEER = {
+  platformVersion: '0', variable: () => undefined, cwd: '.', inherited: {}, setpriv: null, toImageLauncher: null, fetch: globalThis.fetch,
+  onOutput: () => undefined, readPins: async () => ({}), keepPins: async () => undefined,
+};
+
 /** One platform without its programs: the real store, registry, audit and orchestrator on a database of its own. */
-export async function createWorld(options: { readonly configuration?: Partial<AgentConfiguration>; readonly database?: TestDatabase } = {}): Promise<World> {
+export async function createWorld(options: { readonly configuration?: Partial<AgentConfiguration>; readonly database?: TestDatabase; /** As in configs/plugins.yaml. */ readonly plugins?: readonly object[] } = {}): Promise<World> {
   const database = options.database ?? (await createTestDatabase());
   const pool = new Pool({ connectionString: database.url, max: 6 });
   // A cut connection is told to whoever waits for an answer; the idle ones tell nobody.
@@ -95,7 +101,9 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
   const store = toRunStore(pool, lane);
   const tools = createScriptedTools();
   const policy = createScriptedPolicy();
-  const registry = await createRegistry({ plugins: [{ kind: 'tools', name: 'scripted', adapter: tools.adapter }], secret: () => undefined });
+  const registry = await createRegistry({ plugins: [{ kind: 'tools', name: 'scripted', adapter: tools.adapter }], secret: () => undefined, toOpenPeer: createOpenPeer(OPEN_PEER) });
+  registry.declare('file', parsePluginFile({ plugins: options.plugins ?? [] }, 'plugins.yaml').plugins.map((declaration) => ({ declaration, generation: 1 })));
+  await registry.settle(10_000);
   const observed: Observation[] = [];
   const logged: { level: string; message: string; fields: object }[] = [];
   const log = (level: string) => (fields: object, message: string) => void logged.push({ level, message, fields });
@@ -109,7 +117,7 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
     runtimes: {
       find: (name) =>
         name !== 'native'
-          ? null
+          ? registry.findRuntime(name)
           : {
               handshake: async () => ({ name, version: '1', reasoningModes: ['react'], agents: [] }),
               healthCheck: async () => ({ serving: true, detail: '' }),
@@ -206,6 +214,7 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
       await admin.end();
     },
     close: async () => {
+      await registry.close(1_000);
       await lane.close();
       for (const peer of peers) {
         await peer.lane.close();

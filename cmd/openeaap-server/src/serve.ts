@@ -5,7 +5,7 @@ import { PlatformError, randomIds, systemClock } from '@openeaap/kernel';
 import type { Simulators } from '@openeaap/demo';
 import { createPlatformClient, demoFiles, leaveOneWaiting, runFlagship, seedDemo, startSimulators } from '@openeaap/demo';
 import type { Scope } from '@openeaap/http';
-import { createHttpApp } from '@openeaap/http';
+import { createHttpApp, createOpenAiDoor } from '@openeaap/http';
 import { authenticate, grantKey, newApiKey } from './access.ts';
 import type { ServerConfig } from './config.ts';
 import type { Database } from './open-database.ts';
@@ -39,7 +39,7 @@ const PORTS_TO_TRY = 20;
 export async function serve(config: ServerConfig, log: Logger, version: string): Promise<Served> {
   await ensureStateFolder(config.dataDir);
   const database = await openDatabase({ databaseUrl: config.databaseUrl, dataDir: config.dataDir, onError: (err) => log.warn({ err }, 'a database connection was lost'), log: (line) => log.info(line) });
-  const opened: Opened = { database, tracing: startTracing({ endpoint: config.otlpEndpoint, version }), drainMs: config.drainMs, simulators: null, wired: null, app: null };
+  const opened: Opened = { database, tracing: startTracing({ endpoint: config.otlpEndpoint, version }), drainMs: config.drainMs, simulators: null, wired: null, app: null, door: null };
   try {
     return await open(opened, config, log, version);
   } catch (thrown) {
@@ -55,6 +55,8 @@ interface Opened {
   simulators: Simulators | null;
   wired: Wired | null;
   app: FastifyInstance | null;
+  /** For hosted agents; closed when no run needs it any more. */
+  door: FastifyInstance | null;
 }
 
 async function open(opened: Opened, config: ServerConfig, log: Logger, version: string): Promise<Served> {
@@ -71,10 +73,13 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
     knowledge: config.demo ? [{ dir: demoFiles.sopsDir, prefix: 'sops' }] : [],
   });
   opened.wired = wired;
+  const door = createOpenAiDoor(wired.modelDoor, { newId: randomIds.newId, now: Date.now, logger: log });
+  opened.door = door;
+  const doorUrl = await listen(door, { host: config.host, port: config.gatewayPort, portWasAsked: true });
+  wired.offerGateway(config.gatewayUrl ?? `${doorUrl}/v1`);
   const app = createHttpApp(createPlatform(wired.context), { version, logger: log, newTraceId: randomIds.newTraceId, servesApi: config.roles.has('api') });
   opened.app = app;
   const url = await listen(app, config);
-  if (config.gatewayUrl === null) wired.offerGateway(`${url}/v1`);
   const { apiKey, keyIsNew } = await ensureAdminKey(database, config);
   await writeConnection(config.dataDir, { url, api_key: apiKey });
   const grant = async (userId: string, scopes: readonly Scope[]): Promise<string> => {
@@ -101,6 +106,7 @@ async function closeAll(opened: Opened, log: Logger, drainDelayMs: number): Prom
     ['readiness', () => announceStop(opened.wired, drainDelayMs)],
     ['http', () => closeHttp(opened.app)],
     ['platform', () => opened.wired?.close(opened.drainMs)],
+    ['gateway', () => opened.door?.close()],
     ['simulators', () => opened.simulators?.close()],
     ['tracing', () => opened.tracing.close()],
     ['database', () => opened.database.close()],
@@ -139,7 +145,7 @@ function withSimulators(products: ServerConfig['products'], simulators: Simulato
 }
 
 /** The asked port or an error; without one asked for, the first free one from the default on. */
-async function listen(app: FastifyInstance, config: ServerConfig): Promise<string> {
+async function listen(app: FastifyInstance, config: Pick<ServerConfig, 'host' | 'port' | 'portWasAsked'>): Promise<string> {
   const tries = config.portWasAsked ? 1 : PORTS_TO_TRY;
   for (let offset = 0; offset < tries; offset += 1) {
     try {

@@ -9,6 +9,7 @@ import type { SignedHead } from '@openeaap/audit';
 import { chainRows, createHeadSigner, createToAuditRow, genesisHash, signHead } from '@openeaap/audit';
 import { createReadKnowledge, createRetrieve, ingestFolder } from '@openeaap/dikf';
 import { startFeedbackCollector } from '@openeaap/mtfs';
+import type { OpenAiPort } from '@openeaap/http';
 import { createGateway, describeInactiveSettings, parseGatewayConfig, withOpenAiEnvironment } from '@openeaap/msig';
 import type { Gateway } from '@openeaap/msig';
 import type { DriveDeps, OrchestratorNode, RunStore } from '@openeaap/orchestrator';
@@ -63,6 +64,8 @@ import { parseTriggers } from './triggers.ts';
 export interface Wired {
   readonly context: PlatformContext;
   readonly gateway: Gateway;
+  /** Models for whoever holds the credential of a step. */
+  readonly modelDoor: OpenAiPort;
   /** Where hosted agents reach the gateway of this node; known once it listens. */
   readonly offerGateway: (url: string) => void;
   readonly close: (drainMs: number) => Promise<void>;
@@ -223,6 +226,7 @@ export async function wire(options: WireOptions): Promise<Wired> {
   return {
     context,
     gateway,
+    modelDoor: sessions,
     offerGateway: (url) => {
       gatewayUrl = url;
     },

@@ -8,7 +8,7 @@ import type { CopyTimes } from './supervise/keep-copy.ts';
 import { COPY_TIMES } from './supervise/keep-copy.ts';
 import type { OpenPeer } from './supervise/plugin-peer.ts';
 import type { SupervisedPlugin } from './supervise/supervise-plugin.ts';
-import { supervisePlugin } from './supervise/supervise-plugin.ts';
+import { WAIT_FOR_COPY_MS, supervisePlugin } from './supervise/supervise-plugin.ts';
 import { toRemoteRuntime } from './to-remote-runtime.ts';
 import type { ArgumentCheck } from './validate-arguments.ts';
 import { compileArgumentCheck } from './validate-arguments.ts';
@@ -92,6 +92,8 @@ interface ToolEntry {
   readonly plugin: string;
   readonly check: ArgumentCheck;
   readonly secrets: readonly string[];
+  /** How long a call may wait for a copy before it is sent; its own time begins then. */
+  readonly waitMs: number;
   readonly call: (invocation: ToolInvocation, context: ToolContext) => Promise<ToolOutcome>;
 }
 
@@ -105,6 +107,8 @@ interface Declared {
   told: string;
 }
 
+/** A call that its deadline has ended says so itself; this is for a peer that does not even do that. */
+const ANSWER_MS = 1_000;
 /** For steps under way when a plugin is replaced or withdrawn. */
 const REPLACE_GRACE_MS = 30_000;
 
@@ -235,13 +239,13 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
     const fresh = new Map<string, ToolEntry>();
     for (const { plugin, tools: specs } of builtIn.values()) {
       const { adapter } = plugin;
-      if ('call' in adapter) for (const spec of specs) fresh.set(spec.name, { spec, plugin: plugin.name, check: checkOf(spec), secrets: spec.secrets ?? [], call: adapter.call });
+      if ('call' in adapter) for (const spec of specs) fresh.set(spec.name, { spec, plugin: plugin.name, check: checkOf(spec), secrets: spec.secrets ?? [], waitMs: 0, call: adapter.call });
     }
     for (const [name, entry] of declared) {
       for (const spec of entry.current.offer()?.tools ?? []) {
         if (fresh.has(spec.name)) continue;
         const call: ToolEntry['call'] = (invocation, context) => entry.current.callTool(invocation, context, timeoutOf(spec));
-        fresh.set(spec.name, { spec, plugin: name, check: checkOf(spec), secrets: grantedTo(spec, entry.declaration), call });
+        fresh.set(spec.name, { spec, plugin: name, check: checkOf(spec), secrets: grantedTo(spec, entry.declaration), waitMs: WAIT_FOR_COPY_MS + ANSWER_MS, call });
       }
     }
     tools = fresh;
@@ -303,7 +307,7 @@ const namedIn = (spec: ToolSpec, credentials: Readonly<Record<string, string>>):
 
 async function callTool(entry: ToolEntry, invocation: ToolInvocation, context: ToolContext): Promise<ToolOutcome> {
   const timeoutMs = timeoutOf(entry.spec);
-  const { signal, timedOut, release } = linkSignals([context.signal], timeoutMs);
+  const { signal, timedOut, release } = linkSignals([context.signal], timeoutMs + entry.waitMs);
   try {
     const outcome = await unlessAborted(signal, entry.call(invocation, { ...context, signal }), stopped);
     const output = scrubSecrets(limitOutput(outcome.output, LIMITS.toolResultBytes), context.secrets);

@@ -2,7 +2,7 @@ import { Metadata, connectivityState, credentials, status } from '@grpc/grpc-js'
 import type { ChannelCredentials, ClientUnaryCall, ServiceError } from '@grpc/grpc-js';
 import type { PluginOffer } from '@openeaap/adapter';
 import { offerFromWire } from '@openeaap/adapter';
-import { PlatformError } from '@openeaap/kernel';
+import { PlatformError, unlessAborted } from '@openeaap/kernel';
 import type { ExecuteStepRequest, ExecuteStepResponse, HandshakeResponse, HealthCheckResponse } from '@openeaap/proto';
 import { ExecuteStepRequest as Request, RuntimeServiceClient } from '@openeaap/proto';
 import { isLoopbackTarget } from '../declare/is-loopback-target.ts';
@@ -59,7 +59,7 @@ export interface SystemTls {
  * Connects to one copy of a plugin and shakes hands. Errors: PlatformError `unavailable` (not there, or not yet),
  * `unauthenticated`, `unsupported` (no protocol version in common), `invalid_input` (what it offers cannot be used).
  */
-export async function connectPlugin(options: ConnectOptions): Promise<PluginConnection> {
+export async function connectPlugin(options: ConnectOptions, signal: AbortSignal): Promise<PluginConnection> {
   const client = new RuntimeServiceClient(options.target, toCredentials(options), {
     'grpc.max_receive_message_length': MESSAGE_BYTES,
     'grpc.max_send_message_length': -1,
@@ -73,8 +73,7 @@ export async function connectPlugin(options: ConnectOptions): Promise<PluginConn
   const metadata = new Metadata();
   if (options.token !== null) metadata.set('authorization', `Bearer ${options.token}`);
   try {
-    await ready(client, options.timeoutMs, options);
-    const answer = await shakeHands(client, metadata, options);
+    const answer = await unlessAborted(signal, ready(client, options.timeoutMs, options).then(() => shakeHands(client, metadata, options)), () => new PlatformError('cancelled', 'The start was stopped.'));
     const offer = toOffer(answer, options.plugin);
     return {
       offer,

@@ -25,7 +25,7 @@ export function openLaunchedPeer(declaration: PluginDeclaration, launcher: Launc
       signal,
     );
     try {
-      const connection = await connectPlugin({ plugin: declaration.name, target: launched.target, tls: launched.tls, token: launched.token ?? token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs });
+      const connection = await connectPlugin({ plugin: declaration.name, target: launched.target, tls: launched.tls, token: launched.token ?? token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs }, signal);
       return toPeer(connection, launched);
     } catch (thrown) {
       await launched.stop(0);
@@ -36,10 +36,10 @@ export function openLaunchedPeer(declaration: PluginDeclaration, launcher: Launc
 
 /** Opens connections to a plugin that somebody else runs. */
 export function openAddressPeer(declaration: PluginDeclaration, start: PluginStart & { readonly kind: 'address' }, deps: GrpcPeerDeps): OpenPeer {
-  return async () => {
+  return async (_replica, signal) => {
     const token = start.tokenEnv === null ? null : (deps.variable(start.tokenEnv) ?? missing(declaration.name, start.tokenEnv));
     const tls = start.tls === null ? null : await readTls(declaration.name, start.tls);
-    return toPeer(await connectPlugin({ plugin: declaration.name, target: start.address, tls, token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs }), null);
+    return toPeer(await connectPlugin({ plugin: declaration.name, target: start.address, tls, token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs }, signal), null);
   };
 }
 

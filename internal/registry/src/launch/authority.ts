@@ -72,7 +72,7 @@ export function loadAuthority(pair: CertificatePair, options: AuthorityOptions):
     cert: pair.cert,
     issueServer: (dnsNames) => leaf(checkNames(dnsNames), OIDS.serverAuth, dnsNames),
     issueClient: (name) => leaf(name, OIDS.clientAuth, []),
-    isFresh: (cert, dnsNames) => isFresh(cert, dnsNames, certificate, options.now()),
+    isFresh: (cert, dnsNames) => isFreshCertificate(cert, { dnsNames, authority: pair.cert, now: options.now() }),
   };
 }
 
@@ -92,11 +92,12 @@ function parsePair(pair: CertificatePair): { readonly certificate: X509Certifica
   return { certificate, key };
 }
 
-function isFresh(cert: string, dnsNames: readonly string[], authority: X509Certificate, now: number): boolean {
+/** Was `cert` made by the authority with this certificate, is it good for all the names, and not near its end? */
+export function isFreshCertificate(cert: string, { dnsNames, authority, now }: { readonly dnsNames: readonly string[]; readonly authority: string; readonly now: number }): boolean {
   try {
-    const certificate = new X509Certificate(cert);
+    const [certificate, issuer] = [new X509Certificate(cert), new X509Certificate(authority)];
     const [from, until] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
-    if (!certificate.checkIssued(authority) || !certificate.verify(authority.publicKey)) return false;
+    if (!certificate.checkIssued(issuer) || !certificate.verify(issuer.publicKey)) return false;
     if (dnsNames.some((name) => certificate.checkHost(name, { subject: 'never' }) === undefined)) return false;
     return now >= from && until - now > (until - from) * RENEW_PART;
   } catch {

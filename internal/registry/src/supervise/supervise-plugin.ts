@@ -33,7 +33,7 @@ export interface SuperviseOptions {
 }
 
 /** How long a call waits for a copy that is on its way: a crashed one is back within a second or two. */
-const WAIT_FOR_COPY_MS = 10_000;
+export const WAIT_FOR_COPY_MS = 10_000;
 const THINK_TRIES = 3;
 /** A think may take as long as its run lets it: the signal ends it. This is the ceiling on the wire. */
 const THINK_CEILING_MS = 600_000;
