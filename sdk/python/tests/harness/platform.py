@@ -40,7 +40,7 @@ def started_platform() -> Iterator[Platform]:
         stderr_file = Path(folder) / "stderr"
         with stderr_file.open("w") as stderr:
             process = subprocess.Popen(
-                [node, str(SERVER), "--json", "--demo", "--port", "0", "--data-dir", f"{folder}/data"],
+                [node, str(SERVER), "--json", "--demo", "--port", "0", "--data-dir", f"{folder}/data", "--policy-dir", str(policies_with_sdk_role(Path(folder)))],
                 cwd=ROOT, env={**env, "OPENEAAP_DRAIN_SECONDS": "3"}, stdout=subprocess.PIPE, stderr=stderr, text=True,
             )  # fmt: skip
         assert process.stdout is not None
@@ -61,3 +61,10 @@ def started_platform() -> Iterator[Platform]:
                 process.kill()
                 process.wait()
             process.stdout.close()
+
+
+def policies_with_sdk_role(folder: Path) -> Path:
+    """The platform's own policies, and a role that may use the tools of these tests."""
+    copied = Path(shutil.copytree(ROOT / "policies", folder / "policies"))
+    (copied / "sdk.yaml").write_text('rbac:\n  roles:\n    - name: "sdk-tester"\n      members: ["user:admin"]\n      tools: ["sdk_*"]\n      agents: ["*"]\n')
+    return copied

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
@@ -303,6 +303,40 @@ class AsyncPlugins:
 
     async def list(self) -> list[PluginView]:
         return await self._client.send(api.list_plugins())
+
+    async def get(self, name: str) -> PluginView:
+        return await self._client.send(api.get_plugin(name))
+
+    async def declare(self, name: str, *, type: Literal["runtime-worker", "mcp"] = "runtime-worker", address: str | None = None, image: str | None = None, url: str | None = None, secrets: Sequence[str] | None = None, **more: Any) -> PluginView:
+        """Has every node connect to it: ``declare("soc-tools", address="127.0.0.1:50051")``.
+
+        The words are those of configs/plugins.yaml. ``secrets`` are all that its tools may be
+        given, whatever they ask for. wait_ready() tells when it can be used.
+        """
+        declaration = {"address": address, "image": image, "url": url, "secrets": secrets, **more}
+        return await self._client.send(api.declare_plugin(name, type, declaration))
+
+    async def wait_ready(self, name: str, *, timeout: float = 30.0) -> PluginView:
+        """Raises TimeoutError, with what the platform says is wrong."""
+        give_up = time.monotonic() + timeout
+        while True:
+            plugin = await self.get(name)
+            if plugin.status == "ready":
+                return plugin
+            if time.monotonic() >= give_up:
+                raise TimeoutError(f"Plugin {name} is {plugin.status} after {timeout} s: {plugin.detail}")
+            await asyncio.sleep(_FIRST_LOOK_S)
+
+    async def remove(self, name: str) -> None:
+        """Its tools are gone at once; steps under way get 30 s."""
+        await self._client.send(api.remove_plugin(name))
+
+    async def restart(self, name: str) -> PluginView:
+        return await self._client.send(api.restart_plugin(name))
+
+    async def accept_tools(self, name: str, tools: Sequence[str] | None = None) -> PluginView:
+        """Accepts tools of an MCP server whose description or schema has changed; all, if none are named."""
+        return await self._client.send(api.accept_plugin_tools(name, tools))
 
 
 def _agent_id(agent: AgentVersion | str) -> str:

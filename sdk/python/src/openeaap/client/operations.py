@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Generic, TypeVar, Union
@@ -122,6 +122,26 @@ def list_tools() -> Operation[list[ToolView]]:
 
 def list_plugins() -> Operation[list[PluginView]]:
     return _get(route("plugins"), lambda body: _PLUGINS.validate_python(body["items"]))
+
+
+def get_plugin(name: str) -> Operation[PluginView]:
+    return _get(route("plugins", name), PluginView.model_validate)
+
+
+def declare_plugin(name: str, type: str, declaration: Mapping[str, Any]) -> Operation[PluginView]:
+    return _post(route("plugins"), PluginView.model_validate, {"name": name, "type": type, **_given(**declaration)}, repeatable=True)
+
+
+def remove_plugin(name: str) -> Operation[None]:
+    return Operation("DELETE", route("plugins", name), lambda _: None)
+
+
+def restart_plugin(name: str) -> Operation[PluginView]:
+    return _post(route("plugins", name, "restart"), PluginView.model_validate, {})
+
+
+def accept_plugin_tools(name: str, tools: Sequence[str] | None) -> Operation[PluginView]:
+    return _post(route("plugins", name, "accept"), PluginView.model_validate, _given(tools=tools), repeatable=True)
 
 
 def route(*segments: str) -> str:

@@ -250,12 +250,30 @@ class ToolView(View):
     untrusted_output: bool
 
 
+class PluginCopies(View):
+    ready: int
+    wanted: int
+    restarts: int = 0
+
+
 class PluginView(View):
     name: str
     version: str
+    """Of the plugin itself; "" until it has answered once."""
     kind: str
     status: str
+    """ready, degraded, starting, sick, incompatible, refused, conflict or down."""
     detail: str
+    """Why, and the cure."""
+    source: str = "built-in"
+    """built-in, file or api."""
+    sdk: str = ""
+    copies: PluginCopies | None = None
+    """On the node that answers."""
+    tools: list[str] = Field(default_factory=list)
+    agents: list[str] = Field(default_factory=list)
+    """Entrypoints that an agent of the platform may name."""
+    warnings: list[str] = Field(default_factory=list)
 
 
 class Feedback(View):

@@ -16,7 +16,10 @@ class _PlainJsonSchema(GenerateJsonSchema):
 def schema_of_arguments(model: type[BaseModel]) -> dict[str, Any]:
     """JSON Schema 2020-12 of what the model parses; at the top an object and no reference."""
     schema = model.model_json_schema(schema_generator=_PlainJsonSchema, mode="validation")
+    # A model that refers to itself is a reference at the top; pydantic up to 2.8 wraps it in allOf.
     reference = schema.pop("$ref", None)
+    if reference is None and "type" not in schema and len(schema.get("allOf", ())) == 1:
+        reference = schema.pop("allOf")[0].get("$ref")
     if isinstance(reference, str):
         schema = {**schema["$defs"][reference.rsplit("/", 1)[1]], **schema}
     schema.pop("title", None)
