@@ -168,6 +168,14 @@ def test_each_model_node_is_a_think_of_its_own_and_no_node_runs_twice(start, mod
     assert len(model.requests) == 3
 
 
+def test_nodes_side_by_side_ask_in_one_think_and_what_comes_after_in_the_next(start, model) -> None:
+    run = start("fan_out", "Think.")
+    model.answer = lambda body: says(f"Opinion {len(body['messages'])}.")
+    first = run.think()
+    assert proposed(first) == [] and first.proposal.thought == "Opinion 1." and len(model.requests) == 2
+    assert output(run.think()) == "Opinion 3." and len(model.requests) == 3
+
+
 def test_a_tool_that_a_node_runs_past_the_platform_is_stopped_before_it_does(start, model, effects: Path) -> None:
     failed = start("direct", "Go.").think()
     assert failed.error.code == 10 and "block" in failed.error.message and "ctx.propose" in failed.error.message

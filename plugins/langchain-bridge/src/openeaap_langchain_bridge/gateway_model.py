@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import ensure_config
 from langchain_openai import ChatOpenAI
 from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
@@ -28,7 +29,7 @@ class GatewayModel(ChatOpenAI):
 
     Everything that LangChain does to prompt and tools has happened when a call comes through
     here. What is added: tools that the run may not use are taken out of the request, corrections
-    of earlier replies are put at its end, and a graph gets one model node a think.
+    of earlier replies are put at its end, and of a graph only one superstep asks in a think.
     """
 
     _scope: ThinkScope = PrivateAttr()
@@ -57,32 +58,32 @@ class GatewayModel(ChatOpenAI):
         return "openeaap-gateway"
 
     def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
-        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        messages, kwargs = self._prepare(messages, kwargs)
         result = super()._generate(messages, stop=stop, run_manager=run_manager, **kwargs)
         return result if self.streaming else self._checked(result)
 
     async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
-        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        messages, kwargs = self._prepare(messages, kwargs)
         result = await super()._agenerate(messages, stop=stop, run_manager=run_manager, **kwargs)
         return result if self.streaming else self._checked(result)
 
     def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        messages, kwargs = self._prepare(messages, kwargs)
         reply = _Reply(self._scope, _is_watched(run_manager))
         for chunk in super()._stream(messages, stop=stop, run_manager=run_manager, **kwargs):
             yield reply.take(chunk)
         reply.end()
 
     async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
-        messages, kwargs = self._prepare(messages, run_manager, kwargs)
+        messages, kwargs = self._prepare(messages, kwargs)
         reply = _Reply(self._scope, _is_watched(run_manager))
         async for chunk in super()._astream(messages, stop=stop, run_manager=run_manager, **kwargs):
             yield reply.take(chunk)
         reply.end()
 
-    def _prepare(self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]) -> tuple[list[BaseMessage], dict[str, Any]]:
+    def _prepare(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Idempotent: in LangChain 0.3 a call that streams comes through twice."""
-        _enter_model(self._scope, run_manager)
+        _enter_model(self._scope)
         corrections = [each for each in self._scope.corrections if not any(each is message for message in messages)]
         return [*messages, *corrections], _with_allowed(kwargs, self._scope)
 
@@ -162,20 +163,18 @@ def _refuse_malformed(tool: str | None, text: str) -> None:
     raise StepFailed("MODEL_INVALID_OUTPUT", f"The arguments of the call to {tool or 'a tool'} are no JSON object: {text[:_MALFORMED_CHARS]}")
 
 
-def _enter_model(scope: ThinkScope, run_manager: Any) -> None:
-    """Lets one node of a graph ask the model in a think, as often as it likes; the next node waits for the next think."""
-    metadata = getattr(run_manager, "metadata", None) or {}
-    # Before Python 3.11 async nodes have no such metadata; then the superstep stands for the node.
-    where = metadata.get("langgraph_checkpoint_ns") or metadata.get("checkpoint_ns") or ""
+def _enter_model(scope: ThinkScope) -> None:
+    """Lets the nodes of one superstep ask the model in a think, each as often as it likes; what comes after waits for the next think."""
+    # Before Python 3.11 async nodes do not know where they are; then only the superstep counts.
+    where = str(ensure_config().get("configurable", {}).get("checkpoint_ns", ""))
     with scope.lock:
-        task = where or f"superstep {scope.supersteps}"
-        if where:
-            scope.model_nodes.add(where.split("|")[0].split(":")[0])
-        if scope.model_task is None:
-            scope.model_task = task
-        elif scope.one_call_per_think and scope.model_task != task:
-            scope.paused = True
+        if scope.asked_at is None:
+            scope.asked_at = scope.supersteps
+        elif scope.one_superstep_asks and where not in scope.asking_tasks and scope.supersteps > scope.asked_at:
             raise GraphInterrupt((Interrupt(value=NEXT_THINK, id=f"next_think_{scope.step_no}"),))
+        if where:
+            scope.asking_tasks.add(where)
+            scope.model_nodes.add(where.split("|")[0].split(":")[0])
 
 
 def _with_allowed(kwargs: dict[str, Any], scope: ThinkScope) -> dict[str, Any]:

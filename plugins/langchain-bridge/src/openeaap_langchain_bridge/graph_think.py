@@ -40,7 +40,7 @@ async def think_with_graph(graph: Pregel[Any, Any, Any, Any], request: ThinkRequ
     checkpoints = RunCheckpoints(state.held if state else None, lambda: _count_superstep(scope))
     graph = graph.copy({"checkpointer": checkpoints, "interrupt_before_nodes": [], "interrupt_after_nodes": []})
     take_over_tools(graph, scope, platform_tools)
-    scope.one_call_per_think = True
+    scope.one_superstep_asks = True
     scope.model_nodes |= set(state.model_nodes if state else ())
     config: RunnableConfig = {"configurable": {"thread_id": request.run_id, CONFIG_KEY: scope}, "callbacks": [ToolGuard(scope)]}
     entry = _resumed(state, scope) if state else _first_input(graph, request, agent)
@@ -48,14 +48,15 @@ async def think_with_graph(graph: Pregel[Any, Any, Any, Any], request: ThinkRequ
         scope.proposed.clear()
         output = await _advance(graph, entry, config, scope)
         snapshot = await graph.aget_state(config)
-        if not snapshot.next:
-            return ThinkResult(Proposal.finish(_output_of(output, agent)), audit_logs=scope.calls_made)
         interrupts = [each for task in snapshot.tasks for each in task.interrupts]
+        # LangGraph 0.6 does not count a task as next that was answered once and asks again.
+        if not snapshot.next and not interrupts:
+            return ThinkResult(Proposal.finish(_output_of(output, agent)), audit_logs=scope.calls_made)
         reviews = {each.id: approval for each in interrupts if (approval := _approval_of(each)) is not None}
         if reviews:
             entry = Command(resume=reviews)
             continue
-        if interrupts or scope.proposed or scope.model_task is not None:
+        if interrupts or scope.proposed or scope.asked_at is not None:
             checkpoints.drop_finished([(task.name, task.id) for task in snapshot.tasks])
             return _paused(snapshot, interrupts, checkpoints, request, scope, agent)
         entry = None

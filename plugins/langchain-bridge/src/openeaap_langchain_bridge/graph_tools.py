@@ -18,10 +18,18 @@ def take_over_tools(graph: Pregel[Any, Any, Any, Any], scope: ThinkScope, platfo
         for name, tool in list(node.tools_by_name.items()):
             scope.own_tools.add(name)
             if name not in scope.in_graph and not isinstance(tool, StandInTool):
-                node.tools_by_name[name] = stand_in_for(tool)
+                _put(node, stand_in_for(tool))
         if platform_tools:
             for name, info in scope.offered.items():
-                node.tools_by_name.setdefault(name, stand_in_of(info))
+                if name not in node.tools_by_name:
+                    _put(node, stand_in_of(info))
+
+
+def _put(node: ToolNode, tool: StandInTool) -> None:
+    """What a tool node keeps by the name of a tool differs between versions; a fresh node has it all."""
+    for attribute, entries in vars(ToolNode([tool])).items():
+        if isinstance(entries, dict) and tool.name in entries:
+            vars(node)[attribute][tool.name] = entries[tool.name]
 
 
 def tool_nodes_of(graph: Any) -> Iterator[ToolNode]:

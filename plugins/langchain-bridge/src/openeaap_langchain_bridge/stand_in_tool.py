@@ -67,7 +67,7 @@ class StandInTool(BaseTool):
             return ProposedCall(input["id"], self.name, args), True
         args = input if isinstance(input, dict) else {self.parameters[0] if self.parameters else "input": input}
         # A node that is run again must ask for the same call again.
-        where = ensure_config(config).get("metadata", {}).get("langgraph_checkpoint_ns", "")
+        where = ensure_config(config).get("configurable", {}).get("checkpoint_ns", "")
         digest = hashlib.sha256(json.dumps([where, self.name, args], sort_keys=True, default=str).encode()).hexdigest()
         return ProposedCall(f"call_{digest[:24]}", self.name, args), False
 

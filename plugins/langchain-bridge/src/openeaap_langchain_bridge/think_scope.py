@@ -35,12 +35,15 @@ class ThinkScope:
     """Tools that the user's agent can run; those that are not offered are hidden from its model."""
     extra_tools: list[dict[str, Any]] = field(default_factory=list)
     """Schemas that are added to those that the agent gives its model."""
-    one_call_per_think: bool = False
-    model_task: str | None = None
+    one_superstep_asks: bool = False
+    """The nodes of a graph that ask the model in one think are those of one superstep."""
+    asked_at: int | None = None
+    """`supersteps` when the model was asked first; None: not yet."""
+    asking_tasks: set[str] = field(default_factory=set)
     model_nodes: set[str] = field(default_factory=set)
     """Root nodes of the graph that are known to ask the model."""
     supersteps: int = 0
-    paused: bool = False
+    """Checkpoints of the graph and its subgraphs that this think has seen."""
     proposed: dict[str, ProposedCall] = field(default_factory=dict)
     outside: str | None = None
     """Name of a tool that a node tried to run by itself."""
