@@ -432,9 +432,9 @@ func TestTheEndOfTheContextLetsStepsFinish(t *testing.T) {
 	}()
 	<-started
 	p.stop()
-	// A new step is refused as soon as the drain has begun; until then the health is still good.
+	// A new step is refused as soon as the drain has begun.
 	ctx := testContext(t)
-	for {
+	for ; ; time.Sleep(5 * time.Millisecond) {
 		_, err := p.ExecuteStep(ctx, toolStep("none", `{}`))
 		if status.Code(err) == codes.Unavailable {
 			break

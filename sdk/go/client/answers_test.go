@@ -57,7 +57,7 @@ func against(t *testing.T, list ...http.HandlerFunc) (*client.Client, *answers) 
 	scripted := &answers{answers: list}
 	server := httptest.NewServer(scripted)
 	t.Cleanup(server.Close)
-	c, err := client.New(client.WithURL(server.URL), client.WithAPIKey("k"), noEnvironment, client.WithWaits(time.Millisecond, 50*time.Millisecond, 100*time.Millisecond))
+	c, err := client.New(client.WithURL(server.URL), client.WithAPIKey("k"), noEnvironment, client.WithWaits(time.Millisecond, 50*time.Millisecond, time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

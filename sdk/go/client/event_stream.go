@@ -19,9 +19,9 @@ type message struct {
 var errEventTooLong = fmt.Errorf("an event is longer than %d bytes", maxEventBytes)
 
 // readMessages calls take with each whole message until the stream ends (nil) or breaks, or take
-// returns false. Alive is called for whatever comes, also for heartbeats.
+// returns false. Alive is called for whatever comes, be it a heartbeat or a part of a line.
 func readMessages(body io.Reader, alive func(), take func(message) bool) error {
-	reader := bufio.NewReader(body)
+	reader := bufio.NewReader(watchedReader{body, alive})
 	var current message
 	var data strings.Builder
 	for {
@@ -33,7 +33,6 @@ func readMessages(body io.Reader, alive func(), take func(message) bool) error {
 		if err != nil {
 			return err
 		}
-		alive()
 		if line == "" {
 			if data.Len() > 0 {
 				current.data = strings.TrimSuffix(data.String(), "\n")
@@ -77,4 +76,18 @@ func readLine(reader *bufio.Reader) (string, error) {
 		}
 		return strings.TrimRight(line.String(), "\r\n"), nil
 	}
+}
+
+// watchedReader tells of each read that brought something.
+type watchedReader struct {
+	io.Reader
+	alive func()
+}
+
+func (r watchedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 {
+		r.alive()
+	}
+	return n, err
 }

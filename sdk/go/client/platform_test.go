@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	openeaap "github.com/openeaap/openeaap/sdk/go"
 	"github.com/openeaap/openeaap/sdk/go/client"
 )
 
@@ -561,9 +563,25 @@ func (p platform) testHostedAgent(t *testing.T) {
 
 func (p platform) testDeclare(t *testing.T) {
 	c, ctx := p.client(t), testContext(t)
-	declared, err := c.Plugins().Declare(ctx, client.DeclarePlugin{Name: "go-declared", Type: "runtime-worker", Address: "unix:" + filepath.Join(p.folder, "nobody-listens")})
-	if err != nil || declared.Source != "api" || declared.Status == "ready" {
-		t.Fatal(declared, err)
+	address := "unix:" + filepath.Join(p.folder, "declared.sock")
+	serving, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() {
+		served <- openeaap.Serve(serving, openeaap.WithListen(address), openeaap.WithEnviron(func(string) string { return "" }), openeaap.WithOutput(io.Discard),
+			openeaap.WithLogger(slog.New(slog.DiscardHandler)), openeaap.WithVersion("3.1.4"),
+			openeaap.WithTools(openeaap.NewTool("go_declared", "Does nothing.", func(context.Context, *openeaap.ToolCall, struct{}) (any, error) { return nil, nil })))
+	}()
+	plugin, err := c.Plugins().Declare(ctx, client.DeclarePlugin{Name: "go-declared", Type: "runtime-worker", Address: address})
+	if err != nil || plugin.Source != "api" {
+		t.Fatal(plugin, err)
+	}
+	for ; plugin.Status != "ready"; time.Sleep(20 * time.Millisecond) {
+		if plugin, err = c.Plugins().Get(ctx, "go-declared"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if plugin.Version != "3.1.4" || !slices.Equal(plugin.Tools, []string{"go_declared"}) || plugin.Copies.Ready != 1 {
+		t.Errorf("%+v", plugin)
 	}
 	if _, err := c.Plugins().Restart(ctx, "go-declared"); err != nil {
 		t.Error(err)
@@ -574,7 +592,11 @@ func (p platform) testDeclare(t *testing.T) {
 	if _, err := c.Plugins().Get(ctx, "go-declared"); !errors.Is(err, client.CodeNotFound) {
 		t.Error(err)
 	}
-	if _, err := c.Plugins().Declare(ctx, client.DeclarePlugin{Name: "go-declared", Type: "nonsense", Address: "unix:/x"}); !errors.Is(err, client.CodeInvalidInput) || !strings.Contains(err.Error(), "type") {
+	if _, err := c.Plugins().Declare(ctx, client.DeclarePlugin{Name: "go-declared", Type: "nonsense", Address: address}); !errors.Is(err, client.CodeInvalidInput) || !strings.Contains(err.Error(), "type") {
+		t.Error(err)
+	}
+	stop()
+	if err := <-served; err != nil {
 		t.Error(err)
 	}
 }
