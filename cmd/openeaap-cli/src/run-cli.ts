@@ -11,6 +11,7 @@ import { addDevCommand } from './commands/dev.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addFeedbackCommands } from './commands/feedback.ts';
 import { addKnowledgeCommands } from './commands/knowledge.ts';
+import { addPluginCommands } from './commands/plugin.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addScheduleCommands } from './commands/schedule.ts';
@@ -34,6 +35,7 @@ Examples:
   openeaap approval approve ID --comment "known bad"
   openeaap agent apply -f agent.yaml --publish
   openeaap policy test --tool firewall_block_ip --input '{"ip":"1.2.3.4"}'
+  openeaap plugin list
   openeaap audit verify
 
 The server and the key come from the flags, else from OPENEAAP_URL and OPENEAAP_API_KEY, else
@@ -85,7 +87,7 @@ function createProgram(io: CliIo, result: { exitCode: ExitCode }, complaint: { t
     const untyped = handler as Handler<unknown, readonly unknown[]>;
     result.exitCode = await untyped(createSession(io, command.optsWithGlobals()), command.opts(), ...received.slice(0, -2));
   };
-  const groups = [addRunCommands, addApprovalCommands, addAgentCommands, addPolicyCommands, addAuditCommands, addToolCommands];
+  const groups = [addRunCommands, addApprovalCommands, addAgentCommands, addPolicyCommands, addAuditCommands, addToolCommands, addPluginCommands];
   const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addTriggerCommands, addScheduleCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
   for (const add of [...groups, ...others]) add(program, bind);
   return program;
