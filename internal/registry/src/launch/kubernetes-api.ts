@@ -134,9 +134,13 @@ function pathOf(kind: Kind, namespace: string, name?: string): string {
   return `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }
 
-const metadataOf = (manifest: JsonObject): JsonObject => (isJsonObject(manifest['metadata']) ? manifest['metadata'] : {});
-const namespaceOf = (manifest: JsonObject): string => String(metadataOf(manifest)['namespace']);
-const nameOf = (manifest: JsonObject): string => String(metadataOf(manifest)['name']);
+function metadataOf(manifest: JsonObject, field: 'name' | 'namespace'): string {
+  const metadata = isJsonObject(manifest['metadata']) ? manifest['metadata'] : {};
+  return typeof metadata[field] === 'string' ? metadata[field] : '';
+}
+
+const namespaceOf = (manifest: JsonObject): string => metadataOf(manifest, 'namespace');
+const nameOf = (manifest: JsonObject): string => metadataOf(manifest, 'name');
 
 function parse(answer: Answer, what: string): KubernetesObject {
   try {

@@ -28,28 +28,3 @@ export function inClusterCredentials(environment: Readonly<Record<'KUBERNETES_SE
     options: async () => ({ ca: await read('ca.crt'), headers: { authorization: `Bearer ${await read('token')}` } }),
   };
 }
-
-/** By a kubeconfig file, with whatever it says of tokens, certificates and programs. Errors: invalid_input. */
-export async function kubeconfigCredentials(file: string, context: string | null): Promise<KubernetesCredentials> {
-  // Loaded only where it is used: it is large.
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
-  try {
-    config.loadFromFile(file);
-  } catch (thrown) {
-    throw new PlatformError('invalid_input', `The kubeconfig file ${file} cannot be read: ${thrown instanceof Error ? thrown.message : 'it is no YAML'}.`, { cause: thrown });
-  }
-  if (context !== null) config.setCurrentContext(context);
-  const cluster = config.getCurrentCluster();
-  if (cluster === null || !URL.canParse(cluster.server)) throw new PlatformError('invalid_input', `The kubeconfig file ${file} has no cluster for the context "${config.getCurrentContext()}". Choose one with \`kubectl config use-context\`.`);
-  const server = new URL(cluster.server);
-  if (server.protocol !== 'https:') throw new PlatformError('invalid_input', `The kubeconfig file ${file} names the API server by plain http (${server.origin}). Use https.`);
-  return {
-    server,
-    options: async () => {
-      const options: RequestOptions = {};
-      await config.applyToHTTPSOptions(options);
-      return options;
-    },
-  };
-}
