@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
 import openai
 from langchain_core.exceptions import OutputParserException
 from openeaap.sdk import ErrorCode, StepFailed
@@ -31,9 +30,9 @@ def _read(error: BaseException) -> StepFailed | None:
         return error
     if isinstance(error, OutputParserException):
         return StepFailed(ErrorCode.MODEL_INVALID_OUTPUT, _parse_message(error))
-    if isinstance(error, (openai.APITimeoutError, httpx.TimeoutException, TimeoutError)):
+    if isinstance(error, (openai.APITimeoutError, TimeoutError)):
         return StepFailed(ErrorCode.MODEL_UNAVAILABLE, "The model did not answer in time.", retryable=True)
-    if isinstance(error, (openai.APIConnectionError, httpx.TransportError)):
+    if isinstance(error, openai.APIConnectionError) or _is_transport(error):
         return StepFailed(ErrorCode.MODEL_UNAVAILABLE, "The model gateway cannot be reached, or broke off its answer.", retryable=True)
     if isinstance(error, openai.APIStatusError):
         return _read_status(error)
@@ -51,6 +50,11 @@ def _read_status(error: openai.APIStatusError) -> StepFailed:
     if error.status_code in (408, 409, 425, 429) or error.status_code >= 500:
         return StepFailed(ErrorCode.MODEL_UNAVAILABLE, f"The model gateway answered {error.status_code}: {said}", retryable=True)
     return StepFailed(ErrorCode.MODEL_REJECTED, f"The model gateway refused the request ({error.status_code}): {said}")
+
+
+def _is_transport(error: BaseException) -> bool:
+    """Of the HTTP client, which is httpx or its successor, depending on the version of openai."""
+    return any(kind.__name__ == "TransportError" and kind.__module__.startswith("httpx") for kind in type(error).__mro__)
 
 
 def _said(error: openai.APIStatusError) -> str:
