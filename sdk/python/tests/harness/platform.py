@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
+README = Path(__file__).resolve().parents[2] / "README.md"
 SERVER = ROOT / "cmd" / "openeaap-server" / "dist" / "main.js"
 START_LIMIT_S = 60
 STOP_LIMIT_S = 40
@@ -67,4 +68,6 @@ def policies_with_sdk_role(folder: Path) -> Path:
     """The platform's own policies, and a role that may use the tools of these tests."""
     copied = Path(shutil.copytree(ROOT / "policies", folder / "policies"))
     (copied / "sdk.yaml").write_text('rbac:\n  roles:\n    - name: "sdk-tester"\n      members: ["user:admin"]\n      tools: ["sdk_*"]\n      agents: ["*"]\n')
+    # As the README has it: its five minutes are tested, the policy among them.
+    (copied / "my-tools.yaml").write_text(README.read_text("utf-8").split("```yaml\n")[1].split("```")[0])
     return copied
