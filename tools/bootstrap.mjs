@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 const MINIMUM_NODE = [20, 19];
-const SOURCE_FOLDERS = ['internal', 'pkg', 'plugins', 'cmd', 'demo'];
+const SOURCE_FOLDERS = ['api', 'internal', 'pkg', 'plugins', 'sdk/typescript', 'cmd', 'demo'];
 const stampFolder = path.join(root, 'node_modules', '.openeaap');
 
 export function checkNode() {
@@ -62,7 +62,8 @@ function describeSources() {
 
 function addFolder(hash, folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (entry.name === 'node_modules' || entry.name === 'dist') continue;
+    // Virtual environments begin with a dot and hold tens of thousands of files.
+    if (entry.name === 'node_modules' || entry.name === 'dist' || entry.name.startsWith('.')) continue;
     const full = path.join(folder, entry.name);
     if (entry.isDirectory()) addFolder(hash, full);
     else if (/\.ts$|^package\.json$|^tsconfig\.json$/.test(entry.name) && !entry.name.endsWith('.test.ts')) addFile(hash, full);

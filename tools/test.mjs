@@ -1,5 +1,5 @@
 // npm test: sets up what it needs and runs everything; ends with one line "N passed, N failed, N skipped".
-//   -- unit | db | e2e   only that part
+//   -- unit | db | e2e | python | go | langchain   only that part
 // A missing optional component is skipped loudly; with CI=true it is a failure.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ensureReady, root } from './bootstrap.mjs';
 import { runChecks } from './check.mjs';
+import { goSuite, pythonSuite } from './polyglot.mjs';
 
 const only = process.argv.slice(2).find((arg) => !arg.startsWith('-'));
 const inCi = process.env.CI === 'true';
@@ -18,6 +19,15 @@ const suites = [];
 if (only === undefined) suites.push(checkSuite());
 if (only === undefined || only === 'unit') suites.push(vitestSuite('unit', 'unit'));
 if (only === undefined || only === 'db') suites.push(vitestSuite('db on embedded PostgreSQL', 'db'), externalDatabaseSuite());
+// Before the end-to-end tests, which start workers in these languages from what is installed here.
+if (only === undefined || only === 'python') suites.push(orSkipped('Python SDK', pythonSuite('Python SDK', { home: 'sdk/python', environment: '.venv', requirements: 'requirements-test.txt', editable: ['.'] })));
+if (only === undefined || only === 'go') suites.push(orSkipped('Go SDK', goSuite('Go SDK', 'sdk/go')));
+if (only === undefined || only === 'langchain') {
+  for (const version of ['lc03', 'lc1']) {
+    const name = `LangChain bridge (${version})`;
+    suites.push(orSkipped(name, pythonSuite(name, { home: 'plugins/langchain-bridge', environment: `.venv-${version}`, requirements: `requirements-${version}.txt`, editable: ['../../sdk/python', '.'] })));
+  }
+}
 if (only === undefined || only === 'e2e') suites.push(vitestSuite('end to end', 'e2e'));
 report(suites);
 
@@ -25,6 +35,13 @@ function checkSuite() {
   const started = Date.now();
   const failed = runChecks();
   return { name: 'checks', passed: 3 - failed.length, failed: failed.length, skipped: 0, seconds: (Date.now() - started) / 1_000 };
+}
+
+/** A suite whose language is not installed is skipped loudly; in CI that is a failure. */
+function orSkipped(name, result) {
+  if (result.missing === undefined) return result;
+  console.log(`\nSKIPPED: ${name}: ${result.missing}`);
+  return { name, passed: 0, failed: inCi ? 1 : 0, skipped: inCi ? 0 : 1, seconds: 0 };
 }
 
 /** The same database tests on the PostgreSQL that the system's packages bring. */
