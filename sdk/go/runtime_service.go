@@ -143,12 +143,13 @@ func (d *deltaSender) close() {
 
 // execute is the one way of a step, streamed or not.
 func (s *runtimeService) execute(ctx context.Context, request *runtimev1.ExecuteStepRequest, emit func(string)) (*runtimev1.ExecuteStepResponse, error) {
-	if s.draining.Load() {
-		return nil, status.Error(codes.Unavailable, "the plugin is stopping and takes no new steps")
-	}
 	perform, err := s.performerOf(request.GetKind())
 	if err != nil {
 		return nil, err
+	}
+	if s.draining.Load() {
+		// Not the status UNAVAILABLE: of a call that had been sent, that leaves open what it did.
+		return failedStep(&StepError{Code: CodeOverloaded, Message: "the plugin is stopping and takes no new steps", Retryable: true}), nil
 	}
 	defer s.underWay.Add(-1)
 	if s.underWay.Add(1) > int64(s.maxSteps) {

@@ -64,7 +64,8 @@ func conformanceTools(cancelledSleeps *atomic.Int64) []*openeaap.Tool {
 			}, openeaap.WithEffect(openeaap.Read)),
 
 		openeaap.NewTool("conformance_sleep", "Waits; stops when cancelled.",
-			func(ctx context.Context, _ *openeaap.ToolCall, in sleepInput) (sleepOutput, error) {
+			func(ctx context.Context, call *openeaap.ToolCall, in sleepInput) (sleepOutput, error) {
+				call.Log.Info("sleeping", "ms", in.Ms)
 				if err := sleep(ctx, in.Ms); err != nil {
 					cancelledSleeps.Add(1)
 					return sleepOutput{}, err
