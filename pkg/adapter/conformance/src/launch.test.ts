@@ -1,4 +1,6 @@
-import { rm } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Report } from './report.ts';
@@ -14,7 +16,9 @@ let program = '';
 beforeAll(async () => {
   program = await buildWorkerProgram();
 }, 30_000);
-afterAll(() => rm(path.dirname(program), { recursive: true, force: true }));
+afterAll(async () => {
+  if (program !== '') await rm(path.dirname(program), { recursive: true, force: true });
+});
 
 function testProgram(args: readonly string[], only: readonly string[] = []): Promise<Report> {
   const environment = { ...process.env, TEST_DRAIN_MS: String(DRAIN_MS) };
@@ -33,7 +37,6 @@ describe('a plugin that the kit starts', () => {
     expect(skipped).toEqual(['model.max_tokens', 'model.token', 'model.tools', 'stream.not_served']);
   }, 30_000);
 
-  const launch = ['launch', 'token', 'secret', 'tool.echo', 'tool.secret'];
   test.concurrent.each<readonly [string, readonly string[], readonly string[]]>([
     ['chatters', ['launch.announces', 'launch.any_port', 'launch.stdout'], ['launch.announces', 'launch.any_port', 'launch.stdout']],
     ['chatters-later', ['launch.stdout'], ['launch.announces', 'launch.stdout']],
@@ -51,9 +54,9 @@ describe('a plugin that the kit starts', () => {
     ['logs-secrets', ['secret.not_logged'], ['secret', 'tool.secret']],
     ['survives-a-crash', ['launch.crash_in_tool'], ['launch.crash_in_tool']],
   ])('%s: found out by %j', async (defect, expected, only) => {
-    const report = await testProgram([defect], only.length === 0 ? launch : only);
+    const report = await testProgram([defect], only);
     expect({ broken: broken(report), how: explained(report) }).toEqual({ broken: [...expected].sort(), how: expect.any(String) });
-  }, 20_000);
+  }, 30_000);
 
   test('whose agent thinks by a model goes on in other processes as well', async () => {
     const report = await testProgram(['', 'model'], ['launch.other_process', 'agent.state', 'model']);
@@ -81,4 +84,33 @@ describe('a command that is no plugin', () => {
       return true;
     });
   });
+});
+
+describe('a run that is stopped', () => {
+  const isGone = (pid: number): boolean => {
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+
+  test.each([
+    ['while the plugin starts', 'setInterval(() => {}, 1000)'],
+    // Its child holds the pipes: the run is over only when that has ended, too.
+    ['with a plugin behind a wrapper', `require('node:child_process').spawn(process.execPath, [process.env.PROGRAM], { stdio: 'inherit' })`],
+  ])('%s leaves no process behind', async (_name, script) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'openeaap-stop-'));
+    const pidFile = path.join(folder, 'pid');
+    const stop = new AbortController();
+    const command = [process.execPath, '-e', `${script}; require('node:fs').writeFileSync(process.env.PID_FILE, String(process.pid))`];
+    const environment = { ...process.env, PID_FILE: pidFile, PROGRAM: program };
+    const run = runConformance({ plugin: { kind: 'launched', command, cwd: folder, environment }, agent: null, only: ['launch.drain_limit', 'tool'], timing: { ...QUICK, startMs: 60_000 }, signal: stop.signal }).catch((error: unknown) => error);
+    await expect.poll(() => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '').toBe(true);
+    stop.abort();
+    expect(await run).toMatchObject({ code: 'unreachable' });
+    expect(isGone(Number(readFileSync(pidFile, 'utf8')))).toBe(true);
+    await rm(folder, { recursive: true, force: true });
+  }, 20_000);
 });

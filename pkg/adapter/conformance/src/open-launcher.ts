@@ -14,6 +14,8 @@ export interface LauncherOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly timing: Timing;
   readonly connect: (target: Target) => Peer;
+  /** Ends the wait for a plugin that starts. */
+  readonly signal: AbortSignal;
 }
 
 /** A launcher with the process under test running. `close` ends whatever was started and still runs. */
@@ -27,6 +29,7 @@ const POLL_MS = 50;
 /** Errors: ConformanceError unreachable, with the end of what the program wrote. */
 export async function openLauncher(options: LauncherOptions): Promise<OpenLauncher> {
   const running = new Set<PluginProcess>();
+  const state = { closed: false };
   const past: PluginProcess[] = [];
 
   const startUnconnected = async (wish: LaunchWish = {}): Promise<PluginProcess> => {
@@ -37,6 +40,11 @@ export async function openLauncher(options: LauncherOptions): Promise<OpenLaunch
       await started.kill();
       running.delete(started);
     };
+    if (state.closed) {
+      // A check that was left behind may still want one.
+      await kill();
+      throw new ConformanceError('unreachable', 'No plugin is started any more.');
+    }
     return { ...started, kill };
   };
   const startAnother = async (wish: LaunchWish = {}): Promise<Instance> => {
@@ -63,6 +71,7 @@ export async function openLauncher(options: LauncherOptions): Promise<OpenLaunch
     startAnother,
     startUnconnected,
     close: async () => {
+      state.closed = true;
       instance.peer.close();
       await Promise.all([...running].map((one) => one.kill()));
     },
@@ -74,8 +83,8 @@ async function closeBoth(peer: Peer, started: PluginProcess): Promise<void> {
   await started.kill();
 }
 
-async function connectTo(started: PluginProcess, wish: LaunchWish, { timing, connect }: LauncherOptions): Promise<Peer> {
-  const address = await waitForAddress(started, timing);
+async function connectTo(started: PluginProcess, wish: LaunchWish, { timing, connect, signal }: LauncherOptions): Promise<Peer> {
+  const address = await waitForAddress(started, timing, signal);
   const peer = connect({ address, tls: wish.tls ?? null, token: started.token });
   try {
     await peer.ready(timing.connectMs);
@@ -90,10 +99,11 @@ async function connectTo(started: PluginProcess, wish: LaunchWish, { timing, con
  * Where it says that it listens, or where it was told to when it says nothing: a plugin without the
  * line breaks one promise and can be tested for all the others.
  */
-async function waitForAddress(started: PluginProcess, timing: Timing): Promise<string> {
+async function waitForAddress(started: PluginProcess, timing: Timing, signal: AbortSignal): Promise<string> {
   const until = Date.now() + timing.startMs;
   let said = await started.announced(POLL_MS);
-  while (said === null && started.exit() === null && !isSocket(started.asked) && Date.now() < until) said = await started.announced(POLL_MS);
+  while (said === null && started.exit() === null && !isSocket(started.asked) && Date.now() < until && !signal.aborted) said = await started.announced(POLL_MS);
+  if (signal.aborted) throw new ConformanceError('unreachable', 'Stopped before the plugin listened.');
   // With its socket there, the line is due.
   said ??= await started.announced(timing.lineMs);
   const exit = started.exit();

@@ -46,5 +46,5 @@ describe('a worker that breaks one promise is found out by the check of that pro
   test.concurrent.each(Object.entries(BAD_WORKERS))('%s', async (_name, { breaks, thinks = 'program', spoil, timing = {} }) => {
     const report = await testWorker({ thinks, spoil, receivesBytes: SMALL_BYTES }, timing);
     expect({ broken: [...brokenNames(report)].sort(), how: named(report, 'failed') }).toEqual({ broken: [...breaks].sort(), how: expect.any(Array) });
-  });
+  }, 30_000);
 });

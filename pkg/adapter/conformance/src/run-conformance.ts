@@ -49,7 +49,7 @@ export async function runConformance(options: ConformanceOptions): Promise<Repor
   let launcher: OpenLauncher | null = null;
   let running: Peer | null = null;
   try {
-    if (options.plugin.kind === 'launched') launcher = await openLauncher({ ...options.plugin, timing, connect });
+    if (options.plugin.kind === 'launched') launcher = await openLauncher({ ...options.plugin, timing, connect, signal: options.signal });
     else running = await connectRunning(connect(options.plugin.target), timing);
     const peer = (): Peer => launcher?.peer() ?? (running as Peer);
     const offer = await firstHandshake(peer());
