@@ -54,7 +54,7 @@ test('show says each tool and each warning in full, and nothing that a terminal 
   const to = await serve((_, response) => sendJson(response, 200, SICK));
   const { stdout } = await runInProcess(['plugin', 'show', 'soc-tools', ...to]);
   expect(stdout).toContain('status    down\ndetail    The process ended.\\u001b[31m\n');
-  expect(stdout).toContain('copies    0/2 ready on this node, started again 3 times');
+  expect(stdout).toContain('copies    0/2 ready on this node; restarts: 3');
   expect(stdout).toContain('tools     lookup_ip\n          block_ip\n');
   expect(stdout).toContain('warnings  The secret A is not set on this node.\n          The tool "x" is withheld: it changed.\n');
   expect(server?.received.map((one) => `${one.method} ${one.path}`)).toEqual(['GET /api/v1/plugins/soc-tools']);
@@ -98,7 +98,7 @@ test('remove reads an answer without a body', async () => {
 
 test.each([
   [['restart', 'soc-tools'], 'POST /api/v1/plugins/soc-tools/restart', {}, 'are being replaced'],
-  [['accept', 'soc-tools'], 'POST /api/v1/plugins/soc-tools/accept', {}, 'All changed tools of soc-tools are accepted'],
+  [['accept', 'soc-tools'], 'POST /api/v1/plugins/soc-tools/accept', {}, 'Nothing of soc-tools is withheld'],
   [['accept', 'soc-tools', 'a.b', 'c'], 'POST /api/v1/plugins/soc-tools/accept', { tools: ['a.b', 'c'] }, 'a.b, c of soc-tools are accepted'],
   [['accept', 'soc-tools', 'a.b'], 'POST /api/v1/plugins/soc-tools/accept', { tools: ['a.b'] }, 'a.b of soc-tools is accepted'],
 ])('plugin %j', async (argv, asked, body, said) => {

@@ -30,7 +30,7 @@ const listPlugins: Handler<object, []> = async (session) => {
   const { body } = await api.request({ path: route('plugins') });
   await session.out.result(body, (view) =>
     toTable(
-      [{ title: 'PLUGIN' }, { title: 'STATUS' }, { title: 'COPIES' }, { title: 'SOURCE' }, { title: 'SDK', maxWidth: 20 }, { title: 'TOOLS', maxWidth: 32 }, { title: 'AGENTS', maxWidth: 24 }, { title: 'DETAIL', maxWidth: 64 }],
+      [{ title: 'PLUGIN' }, { title: 'STATUS' }, { title: 'COPIES' }, { title: 'SOURCE' }, { title: 'SDK', maxWidth: 20 }, { title: 'TOOLS', maxWidth: 32 }, { title: 'AGENTS', maxWidth: 24 }, { title: 'DETAIL', maxWidth: 120 }],
       listOf(view, 'items').map((row) => [textOf(row, 'name'), textOf(row, 'status'), copiesText(row), textOf(row, 'source'), textOf(row, 'sdk'), namesText(row, 'tools'), namesText(row, 'agents'), detailText(row)]),
     ),
   );
@@ -69,7 +69,9 @@ const restartPlugin: Handler<object, [string]> = async (session, _options, name)
 const acceptTools: Handler<object, [string, readonly string[]]> = async (session, _options, name, tools) => {
   const api = await session.connect();
   const { body } = await api.request({ method: 'POST', path: route('plugins', name, 'accept'), body: tools.length === 0 ? {} : { tools } });
-  await session.out.result(body, (view) => `${tools.length === 0 ? 'All changed tools' : tools.map((tool) => textOf(tool)).join(', ')} of ${textOf(view, 'name')} ${tools.length === 1 ? 'is' : 'are'} accepted; every node connects anew.`);
+  await session.out.result(body, (view) =>
+    tools.length === 0 ? `Nothing of ${textOf(view, 'name')} is withheld as changed any more.` : `${tools.map((tool) => textOf(tool)).join(', ')} of ${textOf(view, 'name')} ${tools.length === 1 ? 'is' : 'are'} accepted; every node connects anew.`,
+  );
   return EXIT.ok;
 };
 
@@ -125,13 +127,12 @@ const declaredText = (view: JsonValue): string => {
   return `Plugin ${name} is declared${changed ? ' anew' : ''}; its status is ${textOf(view, 'status')}. "openeaap plugin show ${name}" says how it goes on.`;
 };
 
-function pluginFields(view: JsonValue): string {
-  const restarts = fieldOf(view, 'copies', 'restarts');
-  return toFields([
+const pluginFields = (view: JsonValue): string =>
+  toFields([
     ['plugin', textOf(view, 'name')],
     ['status', textOf(view, 'status')],
     ['detail', textOf(view, 'detail')],
-    ['copies', `${copiesText(view)} ready on this node, started again ${textOf(restarts)} times`],
+    ['copies', `${copiesText(view)} ready on this node; restarts: ${textOf(view, 'copies', 'restarts')}`],
     ['source', textOf(view, 'source')],
     ['version', textOf(view, 'version')],
     ['sdk', textOf(view, 'sdk')],
@@ -139,7 +140,6 @@ function pluginFields(view: JsonValue): string {
     ['agents', linesOf(view, 'agents')],
     ['warnings', linesOf(view, 'warnings')],
   ]);
-}
 
 const copiesText = (view: JsonValue): string => `${textOf(view, 'copies', 'ready')}/${textOf(view, 'copies', 'wanted')}`;
 
