@@ -60,7 +60,7 @@ async def answer(request: ThinkRequest, ctx: ThinkContext) -> Any:
         "dataclass": Proposal.finish(Verdict(3)),
         "call": Proposal.call("echo", {"深": 1}, thought="let me see"),
         "calls": Proposal(calls=[ProposedCall("", "echo", {}), ProposedCall("call_1", "echo", {}), ProposedCall("", "echo", "{nope")]),
-        "thought": Proposal(thought="hm"),
+        "thought": Proposal(thought="hm\ud83d"),
         "state": ThinkResult(Proposal.finish(1), state={"n": 2}, audit_logs=[ToolCallLog("x", "search", {"q": 1}, [2])], metadata={"prompt_tokens": 3, "model": "m"}),
         "both": Proposal(calls=[ProposedCall("1", "echo", {})], output=1),
         "twice": Proposal(calls=[ProposedCall("1", "echo", {}), ProposedCall("1", "echo", {})]),
@@ -86,7 +86,7 @@ async def answer(request: ThinkRequest, ctx: ThinkContext) -> Any:
 @agent(name="talks", reasoning_modes=["react"])
 def talks(request: ThinkRequest, ctx: ThinkContext) -> Proposal:
     """Talks, in a thread."""
-    for piece in ("a", "深", "", "c"):
+    for piece in ("a", "深\ud83d", "", "c"):
         ctx.emit(piece)
     return Proposal.finish("a深c")
 
@@ -161,7 +161,7 @@ def test_an_answer_becomes_calls_or_an_output(plugin: Serving) -> None:
     assert [(call.id, call.tool, json.loads(call.args)) for call in called.calls] == [("call_1", "echo", {"深": 1})]
     assert [(call.id, call.args) for call in ask(plugin, "calls").proposal.calls] == [("call_2", "{}"), ("call_1", "{}"), ("call_3", "{nope")]
     thought = ask(plugin, "thought").proposal
-    assert (thought.thought, list(thought.calls), thought.HasField("output")) == ("hm", [], False)
+    assert (thought.thought, list(thought.calls), thought.HasField("output")) == ("hm?", [], False)
 
 
 def test_state_claims_and_cost_go_with_it(plugin: Serving) -> None:
@@ -234,7 +234,7 @@ def stream(plugin: Serving, entrypoint: str, input: Any = None, **options: Any) 
 def test_deltas_come_as_they_are_emitted_and_the_response_last(plugin: Serving) -> None:
     events = list(stream(plugin, "talks"))
     assert [event.WhichOneof("event") for event in events] == ["delta", "delta", "delta", "response"]
-    assert [event.delta for event in events[:-1]] == ["a", "深", "c"]
+    assert [event.delta for event in events[:-1]] == ["a", "深?", "c"]
     assert json.loads(events[-1].response.proposal.output) == "a深c"
 
 

@@ -121,6 +121,23 @@ def test_a_stopped_worker_leaves_a_thread_that_hangs_behind(module: Any) -> None
         assert "1 steps did not end" in worker.stderr()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    import time\n    await asyncio.to_thread(time.sleep, 60)\n",
+        "    while True:\n        try:\n            await asyncio.sleep(60)\n        except BaseException:\n            pass\n",
+        "    import threading, time\n    threading.Thread(target=time.sleep, args=(60,)).start()\n    await asyncio.sleep(60)\n",
+    ],
+    ids=["blocks the loop's executor", "swallows its cancellation", "leaves a thread"],
+)
+def test_async_code_that_hangs_does_not_keep_the_process(module: Any, body: str) -> None:
+    folder = module(f"import asyncio\nfrom openeaap.sdk import tool\n@tool\nasync def hangs() -> int:\n    'Hangs.'\n{body}    return 1\n")
+    with launched("my_tools", cwd=folder) as worker:
+        with pytest.raises(grpc.RpcError):
+            worker.stub().ExecuteStep(tool_step("hangs"), timeout=0.3)
+        assert worker.terminate() == 0
+
+
 def test_without_the_token_only_the_probes_are_answered() -> None:
     with launched("conformance_worker", env={"OPENEAAP_PLUGIN_TOKEN": "t0ken"}) as worker:
         stub, channel = worker.stub(), worker.channel()

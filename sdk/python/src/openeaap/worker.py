@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from openeaap.plugin.load_worker import TargetError, load_worker
-from openeaap.plugin.serve_worker import serve_worker, take_stdout
+from openeaap.plugin.serve_worker import leave_soon, serve_worker, take_stdout
 from openeaap.plugin.worker import Worker
 from openeaap.plugin.worker_config import DEFAULT_LISTEN, ConfigError, read_worker_config
 
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TargetError, ConfigError) as error:
         print(f"openeaap-worker: {error}", file=sys.stderr)
         return USAGE_EXIT
+    leave_soon()
     return 0
 
 

@@ -20,6 +20,8 @@ class DeltaQueue:
         self._news = asyncio.Event()
 
     def put(self, text: str) -> None:
+        # Half of a surrogate pair, which a model's stream may end a piece with, cannot be sent.
+        text = text.encode("utf-8", "replace").decode("utf-8")
         with self._lock:
             if self._closed:
                 return

@@ -8,10 +8,13 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
 DRAIN_SECONDS = 10.0
+LEFT_SECONDS = 2.0
+"""What code that does not heed its cancellation may take besides."""
 
 
 class Served(Protocol):
@@ -22,11 +25,28 @@ class Served(Protocol):
 def serve_worker(worker: Served, announce: Callable[[str], None], listen: str | None = None, name: str | None = None) -> None:
     """Blocks until SIGTERM or SIGINT, then drains. Logs go to standard error."""
     if not logging.getLogger().handlers:
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_serve(worker, announce, listen, name))
+        # Not INFO for all: HTTP clients write whole URLs there, with the keys in them.
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("openeaap").setLevel(logging.INFO)
+    leaving = asyncio.run(_serve(worker, announce, listen, name))
+    leaving.cancel()
 
 
-async def _serve(worker: Served, announce: Callable[[str], None], listen: str | None, name: str | None) -> None:
+def leave_soon() -> threading.Timer:
+    """Ends the process in a moment, with 0, whatever still runs in it; unless it is cancelled.
+
+    The end of a loop waits for its tasks and its executor, that of the interpreter for its
+    threads, and a tool that hangs there would turn the drain into a hang.
+    """
+    timer = threading.Timer(LEFT_SECONDS, _leave)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+async def _serve(
+    worker: Served, announce: Callable[[str], None], listen: str | None, name: str | None
+) -> threading.Timer:
     stop = asyncio.Event()
     _on_signals(stop.set)
     address = await worker.start(listen, name)
@@ -34,6 +54,7 @@ async def _serve(worker: Served, announce: Callable[[str], None], listen: str | 
     await stop.wait()
     _on_signals(_end_now)
     await worker.stop(DRAIN_SECONDS)
+    return leave_soon()
 
 
 def take_stdout() -> Callable[[str], None]:
@@ -63,6 +84,11 @@ def _on_signals(react: Callable[[], None]) -> None:
         except (NotImplementedError, RuntimeError, ValueError):
             # Windows, or not the main thread: there the default stays, which ends the process.
             return
+
+
+def _leave() -> None:
+    logging.getLogger("openeaap.worker").warning("Code that does not heed its cancellation was left behind.")
+    os._exit(0)
 
 
 def _end_now() -> None:

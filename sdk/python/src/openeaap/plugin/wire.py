@@ -174,7 +174,8 @@ def to_metadata(items: Iterable[tuple[str, Any]]) -> dict[str, str]:
 
 def _to_proposal(proposal: Proposal) -> pb.Proposal:
     made = pb.Proposal(
-        thought=proposal.thought,
+        # A model's text may hold halves of surrogate pairs, which cannot be sent.
+        thought=proposal.thought.encode("utf-8", "replace").decode("utf-8"),
         calls=[
             pb.ProposedCall(
                 id=call.id or f"call_{index}",
