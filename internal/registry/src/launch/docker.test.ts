@@ -11,7 +11,7 @@ import type { DockerDeps, DockerSettings } from './docker-settings.ts';
 import { toCpus, toMemoryBytes } from './docker-settings.ts';
 import type { Launched, LaunchRequest } from './launcher.ts';
 
-const DOCKER = fileURLToPath(new URL('docker-testing/docker-stand-in.mjs', import.meta.url));
+const DOCKER = fileURLToPath(new URL('testing/docker-stand-in.mjs', import.meta.url));
 const AUTHORITY = loadAuthority(createAuthority('OpenEAAP plugins', Date.now), { now: Date.now });
 const SIGNAL = new AbortController().signal;
 const open: (() => Promise<unknown>)[] = [];

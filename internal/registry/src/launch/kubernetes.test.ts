@@ -12,8 +12,8 @@ import { inClusterCredentials } from './kubernetes-credentials.ts';
 import { kubeconfigCredentials } from './kubernetes-kubeconfig.ts';
 import { createKubernetesLauncher } from './kubernetes.ts';
 import type { KubernetesDeps, KubernetesSettings } from './kubernetes-settings.ts';
-import type { ApiDouble } from './kubernetes-testing/api-double.ts';
-import { startApiDouble } from './kubernetes-testing/api-double.ts';
+import type { ApiDouble } from './testing/kubernetes-api-double.ts';
+import { startApiDouble } from './testing/kubernetes-api-double.ts';
 import type { Launched, LaunchRequest } from './launcher.ts';
 
 const SIGNAL = new AbortController().signal;

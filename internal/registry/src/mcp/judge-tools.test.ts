@@ -44,6 +44,13 @@ describe('what is allowed', () => {
   });
 });
 
+test('a schema that cannot be compiled withholds its tool, for input and output; two may have one id', () => {
+  const id = { type: 'object', $id: 'https://example.org/one' };
+  const { tools, withheld } = judge([tool('a', { inputSchema: id }), tool('b', { inputSchema: id }), tool('c', { inputSchema: { type: 'object', properties: { x: { $ref: 'https://example.org/elsewhere' } } } }), tool('d', { outputSchema: { type: 'object', properties: { x: { pattern: '(' } } } })]);
+  expect(tools.map(({ serverName }) => serverName)).toEqual(['a', 'b']);
+  expect(withheld).toMatchObject([{ serverName: 'c', reason: 'invalid', message: expect.stringMatching(/inputSchema.*elsewhere/) }, { serverName: 'd', reason: 'invalid', message: expect.stringMatching(/outputSchema/) }]);
+});
+
 test('a pin covers the description, both schemas and the annotations', () => {
   const before = tool('t', { outputSchema: { type: 'object' }, annotations: { readOnlyHint: false } });
   const pins = { t: judge([before]).tools[0]?.hash };

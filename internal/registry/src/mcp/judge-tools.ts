@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue, ToolEffect, ToolSpec } from '@openeaap/kernel';
-import { LIMITS, PlatformError, hashJson, isJsonObject } from '@openeaap/kernel';
-import { compileArgumentCheck } from '../validate-arguments.ts';
+import { LIMITS, hashJson, isJsonObject } from '@openeaap/kernel';
+import type { SchemaCheck } from './create-schema-check.ts';
+import { createSchemaCheck } from './create-schema-check.ts';
 import { fitToolName } from './fit-tool-name.ts';
 import type { McpConfig, Pins } from './mcp-config.ts';
 import { MCP_LIMITS } from './mcp-config.ts';
@@ -46,8 +47,9 @@ type Judged = { readonly kind: 'listed'; readonly tool: ListedTool } | { readonl
  * offered. Tools whose names become one are all withheld, since the server could take the name that a policy allows.
  */
 export function judgeTools(offered: readonly unknown[], server: JudgedServer, config: McpConfig): McpListing {
+  const check = createSchemaCheck();
   const judged = offered.map((tool, index) =>
-    index < MCP_LIMITS.tools ? judgeTool(tool, server, config) : withhold(nameOf(tool), 'invalid', null, `it is beyond the ${MCP_LIMITS.tools} tools that one server may offer. Name the ones that you need in \`allow\`.`),
+    index < MCP_LIMITS.tools ? judgeTool(tool, server, config, check) : withhold(nameOf(tool), 'invalid', null, `it is beyond the ${MCP_LIMITS.tools} tools that one server may offer. Name the ones that you need in \`allow\`.`),
   );
   const listed = judged.flatMap((one) => (one.kind === 'listed' ? [one.tool] : []));
   const doubles = listed.filter((tool) => listed.some((other) => other !== tool && other.spec.name === tool.spec.name));
@@ -60,7 +62,7 @@ export function judgeTools(offered: readonly unknown[], server: JudgedServer, co
   };
 }
 
-function judgeTool(offered: unknown, { version, pins, compiled }: JudgedServer, config: McpConfig): Judged {
+function judgeTool(offered: unknown, { version, pins, compiled }: JudgedServer, config: McpConfig, check: SchemaCheck): Judged {
   const serverName = nameOf(offered);
   if (!isJsonObject(offered) || serverName === '') return withhold(serverName, 'invalid', null, 'the server offers a tool without a name.');
   if (!isAllowed(serverName, config)) return withhold(serverName, 'denied', null, 'the declaration does not allow it. Name it in `allow` to use it.');
@@ -72,10 +74,9 @@ function judgeTool(offered: unknown, { version, pins, compiled }: JudgedServer, 
     return withhold(serverName, 'changed', hash, 'its description or schema is not what was accepted. Read it again and accept it, or leave it out with `deny`.');
   }
   const spec = toSpec(offered, serverName, version, config);
-  try {
-    if (!compiled.has(hash)) compileArgumentCheck(spec);
-  } catch (thrown) {
-    return withhold(serverName, 'invalid', hash, thrown instanceof PlatformError ? thrown.message : 'its schema cannot be compiled.');
+  for (const [field, schema] of Object.entries({ inputSchema: spec.inputSchema, outputSchema: spec.outputSchema })) {
+    const wrong = schema === undefined || compiled.has(hash) ? null : check(schema);
+    if (wrong !== null) return withhold(serverName, 'invalid', hash, `its \`${field}\` is no valid JSON Schema: ${wrong}. Report it to the authors of the server, or leave the tool out with \`deny\`.`);
   }
   return { kind: 'listed', tool: { serverName, hash, spec } };
 }

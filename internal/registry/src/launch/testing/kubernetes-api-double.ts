@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createAuthority, loadAuthority } from '../authority.ts';
-import { SCHEMAS, findUnknown } from './schemas.ts';
+import { SCHEMAS, findUnknown } from './kubernetes-schemas.ts';
 
 interface Stored {
   apiVersion: string;

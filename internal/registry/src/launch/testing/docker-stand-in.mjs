@@ -106,7 +106,7 @@ function run(args) {
   const labels = Object.fromEntries(flags['--label'].map((label) => label.split('=')));
 
   // The network of a container: its port is another one here.
-  const child = spawn(process.execPath, [fileURLToPath(new URL('worker.mjs', import.meta.url)), mode], { env: { ...env, OPENEAAP_PLUGIN_LISTEN: '127.0.0.1:0' }, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [fileURLToPath(new URL('docker-worker.mjs', import.meta.url)), mode], { env: { ...env, OPENEAAP_PLUGIN_LISTEN: '127.0.0.1:0' }, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const write = (more) => writeFileSync(fileOf(flags['--name']), JSON.stringify({ pid: child.pid, cli: process.pid, labels, flags, ...more }));
   write({});
   child.stdout.on('data', (chunk) => {
