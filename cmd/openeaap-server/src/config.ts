@@ -40,6 +40,8 @@ export interface ServerConfig {
   readonly gatewayUrl: string | null;
   /** Where the gateway listens for hosted agents, beside the REST API; 0: any free port. */
   readonly gatewayPort: number;
+  /** What starts plugins that are images; undefined: whatever is there. */
+  readonly imageLauncher: 'docker' | 'kubernetes' | 'none' | undefined;
   readonly openAi: { readonly baseUrl: string | undefined; readonly apiKey: string | undefined; readonly model: string | undefined };
   /** Addresses of the products behind the tools; undefined: that tool is off (or simulated, in the demo). */
   readonly products: { readonly threatIntelUrl: string | undefined; readonly cmdbUrl: string | undefined; readonly firewallUrl: string | undefined; readonly allowInsecure: boolean };
@@ -89,7 +91,7 @@ openeaap-server backup --to DIR [--data-dir DIR] [--json]
 
 Environment: DATABASE_URL (or DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME), OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL,
 THREAT_INTEL_URL, THREAT_INTEL_KEY, CMDB_URL, FIREWALL_URL, OTEL_EXPORTER_OTLP_ENDPOINT, LOG_LEVEL, OPENEAAP_DATA_DIR, OPENEAAP_ADMIN_KEY,
-OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for runs in hand when the program is stopped), OPENEAAP_DRAIN_DELAY_MS, OPENEAAP_GATEWAY_PORT (0: any; where hosted agents reach their model), OPENEAAP_GATEWAY_URL (how those on other machines do, ending in /v1), OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
+OPENEAAP_MASKING_KEY, OPENEAAP_AUDIT_KEY_FILE, OPENEAAP_DRAIN_SECONDS (25: for runs in hand when the program is stopped), OPENEAAP_DRAIN_DELAY_MS, OPENEAAP_IMAGE_LAUNCHER (docker, kubernetes or none; what starts plugins that are images), OPENEAAP_PLUGIN_NAMESPACE, OPENEAAP_INSTALLATION, KUBECONFIG, OPENEAAP_GATEWAY_PORT (0: any; where hosted agents reach their model), OPENEAAP_GATEWAY_URL (how those on other machines do, ending in /v1), OPENEAAP_ALLOW_INSECURE_TOOLS (true: tools may use plain http beyond loopback). Docs: docs/configuration.md`;
 
 /** Errors: invalid_input that names the flag or variable and the cure. */
 export function parseConfig(argv: readonly string[], cwd: string, variables: Readonly<Record<string, string | undefined>> = process.env): ServerConfig {
@@ -127,6 +129,7 @@ export function parseConfig(argv: readonly string[], cwd: string, variables: Rea
     drainDelayMs: parseDrainDelay(environment['OPENEAAP_DRAIN_DELAY_MS']),
     gatewayUrl: parseGatewayUrl(environment['OPENEAAP_GATEWAY_URL']),
     gatewayPort: parseGatewayPort(environment['OPENEAAP_GATEWAY_PORT']),
+    imageLauncher: parseImageLauncher(environment['OPENEAAP_IMAGE_LAUNCHER']),
     openAi: { baseUrl: environment['OPENAI_BASE_URL'], apiKey: environment['OPENAI_API_KEY'], model: environment['OPENAI_MODEL'] },
     products,
     environment,
@@ -143,6 +146,11 @@ function parseGatewayPort(text: string | undefined): number {
   if (text === undefined) return 0;
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new PlatformError('invalid_input', `OPENEAAP_GATEWAY_PORT must be a port from 0 to 65535, not "${text}".`, { details: { field: 'OPENEAAP_GATEWAY_PORT' } });
   return Number(text);
+}
+
+function parseImageLauncher(text: string | undefined): ServerConfig['imageLauncher'] {
+  if (text === undefined || text === 'docker' || text === 'kubernetes' || text === 'none') return text;
+  throw new PlatformError('invalid_input', `OPENEAAP_IMAGE_LAUNCHER must be docker, kubernetes or none, not "${text}".`, { details: { field: 'OPENEAAP_IMAGE_LAUNCHER' } });
 }
 
 function parseFlags(argv: readonly string[]): Pick<ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>, 'values' | 'positionals'> {

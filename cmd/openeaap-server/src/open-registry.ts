@@ -9,6 +9,8 @@ import { createSecurityTools } from '@openeaap/security-tools';
 import { createStandardTools } from '@openeaap/standard-tools';
 import { listPluginPins, pinTools } from '@openeaap/store';
 import { TENANT } from './access.ts';
+import type { ToImageLauncher } from './image-launcher.ts';
+import { openImageLauncher } from './image-launcher.ts';
 import type { ModelSessions } from './model-sessions.ts';
 import type { PluginKeeper } from './plugin-keeper.ts';
 import { createPluginKeeper } from './plugin-keeper.ts';
@@ -31,7 +33,7 @@ export async function openRegistry(options: WireOptions, parts: { readonly sessi
   const registry = await createRegistry({
     plugins: builtIn.filter(({ name }) => !file.without.includes(name)),
     secret: options.secret,
-    toOpenPeer: createOpenPeer(toDeps(options)),
+    toOpenPeer: createOpenPeer(toDeps(options, await openImageLauncher(config))),
     onNews: ({ plugin, status, detail }) => (status === 'ready' || status === 'starting' ? log.info({ plugin, status }, detail) : log.warn({ plugin, status }, detail)),
   });
   const plugins = createPluginKeeper({ pool: options.database.pool, registry, declared: file.plugins, log });
@@ -54,14 +56,14 @@ function builtInPlugins(options: WireOptions, { sessions, retrieve }: { readonly
   return plugins;
 }
 
-function toDeps({ config, database, log, secret, version }: WireOptions): OpenPeerDeps {
+function toDeps({ config, database, log, secret, version }: WireOptions, toImageLauncher: ToImageLauncher | null): OpenPeerDeps {
   return {
     platformVersion: version,
     variable: secret,
     cwd: path.dirname(config.configDir),
     inherited: Object.fromEntries(INHERITED.flatMap((name) => (config.environment[name] === undefined ? [] : [[name, config.environment[name]]]))),
     setpriv: SETPRIV.find((file) => existsSync(file)) ?? null,
-    toImageLauncher: null,
+    toImageLauncher,
     fetch: globalThis.fetch,
     onOutput: (plugin, line) => log.info({ plugin }, line),
     readPins: (plugin) => listPluginPins(database.pool, TENANT, plugin),

@@ -4,6 +4,8 @@ import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { SignedHead } from '@openeaap/audit';
 import { PlatformError } from '@openeaap/kernel';
+import type { CertificatePair } from '@openeaap/registry';
+import { createAuthority } from '@openeaap/registry';
 
 /** Where a CLI on this machine finds the platform. */
 export interface Connection {
@@ -38,6 +40,18 @@ export async function ensureMaskingKey(dataDir: string): Promise<string> {
 export async function ensureAuditKey(dataDir: string): Promise<KeyObject> {
   const pem = await ensureFile(path.join(dataDir, 'audit-signing.pem'), () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   return createPrivateKey(pem);
+}
+
+/** The authority whose certificates the platform and the plugins that it starts show each other. */
+export async function ensurePluginAuthority(dataDir: string): Promise<CertificatePair> {
+  const text = await ensureFile(path.join(dataDir, 'plugin-authority.json'), () => `${JSON.stringify(createAuthority('OpenEAAP plugins', Date.now))}\n`);
+  try {
+    const { cert, key } = JSON.parse(text) as Partial<CertificatePair>;
+    if (typeof cert === 'string' && typeof key === 'string') return { cert, key };
+  } catch {
+    // Said below.
+  }
+  throw new PlatformError('invalid_input', 'plugin-authority.json in the state folder cannot be read. Remove it; a new one is made at the next start.');
 }
 
 const HEADS_FILE = 'audit-heads.json';

@@ -57,7 +57,7 @@ async function openRegistry(entries: readonly object[], variables: Readonly<Reco
 const at = (plugin: RawPlugin, name = 'p', rest: object = {}): object => ({ name, type: 'runtime-worker', address: plugin.address, start_timeout_ms: 400, ...rest });
 const invocation = (tool: string, rest: Partial<ToolInvocation> = {}): ToolInvocation => ({ tool, args: { q: 'x' }, idempotencyKey: 'r:2', runId: 'r', stepId: 's', stepNo: 2, agentId: 'a', dryRun: false, ...rest });
 const context = (rest: Partial<ToolContext> = {}): Omit<ToolContext, 'secrets'> => ({ signal: new AbortController().signal, principal: { tenantId: 't', userId: 'u', groups: ['soc'], clearance: 2 }, traceContext: { traceparent: '00-1-2-01' }, ...rest });
-const eventually = (look: () => Promise<unknown> | unknown) => expect.poll(look, { timeout: 5_000, interval: 10 });
+const SOON = { timeout: 5_000, interval: 10 };
 
 describe('a declared plugin', () => {
   test('is discovered by its handshake and called with all that the protocol promises', async () => {
@@ -85,14 +85,14 @@ describe('a declared plugin', () => {
     const registry = await openRegistry([at(gone)]);
     expect(await registry.status('p')).toMatchObject({ status: 'down', detail: expect.stringContaining('nothing accepted a connection') });
     await start([aTool('look_up')], { address: gone.address });
-    await eventually(async () => (await registry.status('p')).status).toBe('ready');
+    await expect.poll(async () => (await registry.status('p')).status, SOON).toBe('ready');
   });
 
   test('that crashes keeps its tools; a call waits for it and nobody asks twice', async () => {
     const first = await startRawPlugin([aTool('look_up', { timeoutMs: 5_000 })]);
     const registry = await openRegistry([at(first)]);
     first.stop();
-    await eventually(async () => (await registry.status('p')).status).toBe('down');
+    await expect.poll(async () => (await registry.status('p')).status, SOON).toBe('down');
     expect(registry.findTool('look_up')).not.toBeNull();
     const waiting = registry.call(invocation('look_up'), context());
     const second = await start([aTool('look_up')], { address: first.address });
@@ -105,7 +105,7 @@ describe('a declared plugin', () => {
     const plugin = await startRawPlugin([aTool('look_up', { timeoutMs: 200 })]);
     const registry = await openRegistry([at(plugin)]);
     plugin.stop();
-    await eventually(async () => (await registry.status('p')).status).toBe('down');
+    await expect.poll(async () => (await registry.status('p')).status, SOON).toBe('down');
     await expect(registry.call(invocation('look_up'), context())).rejects.toMatchObject({ message: expect.stringMatching(/"p" is down; nothing was done|did not answer/) });
   });
 
@@ -113,7 +113,7 @@ describe('a declared plugin', () => {
     const plugin = await startRawPlugin([aTool('act', { idempotent: false })], { execute: () => 'silent' });
     const registry = await openRegistry([at(plugin)]);
     const call = registry.call(invocation('act'), context());
-    await eventually(() => plugin.steps.length).toBe(1);
+    await expect.poll(() => plugin.steps.length, SOON).toBe(1);
     plugin.stop();
     await expect(call).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('broke off in the middle of a step') });
   });
@@ -122,18 +122,18 @@ describe('a declared plugin', () => {
     const plugin = await start([aTool('act', { timeoutMs: 100 })], { execute: () => 'silent' });
     const registry = await openRegistry([at(plugin)]);
     await expect(registry.call(invocation('act'), context())).rejects.toMatchObject({ code: 'tool_timeout' });
-    await eventually(() => plugin.cancelled).toBe(1);
+    await expect.poll(() => plugin.cancelled, SOON).toBe(1);
   });
 
   test('that hangs at its health checks gets no steps and is connected to anew', async () => {
     const plugin = await start([aTool('look_up')]);
     const registry = await openRegistry([at(plugin)]);
     plugin.healthy = 'silent';
-    await eventually(() => registry.news.map(({ status: told }) => told)).toContain('sick');
+    await expect.poll(() => registry.news.map(({ status: told }) => told), SOON).toContain('sick');
     plugin.healthy = false;
-    await eventually(async () => (await registry.status('p')).detail).toContain('no model');
+    await expect.poll(async () => (await registry.status('p')).detail, SOON).toContain('no model');
     plugin.healthy = true;
-    await eventually(async () => (await registry.status('p')).status).toBe('ready');
+    await expect.poll(async () => (await registry.status('p')).status, SOON).toBe('ready');
   });
 
   test.each<[string, Parameters<typeof startRawPlugin>[1], RegExp, string]>([
@@ -157,7 +157,7 @@ describe('a declared plugin', () => {
     ['UNKNOWN', () => Promise.reject(new Error('x')), 'internal'],
     ['UNAUTHENTICATED', () => Promise.reject(new RawStatus(status.UNAUTHENTICATED)), 'unauthenticated'],
   ])('that answers with %s: the message is ours, never its own words of the wire', async (_name, execute, code) => {
-    const registry = await openRegistry([at(await start([aTool('act', { effect: 2 })], { execute: execute as RawPlugin['execute'] }))]);
+    const registry = await openRegistry([at(await start([aTool('act', { effect: 2 })], { execute }))]);
     const error = await registry.call(invocation('act'), context()).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(PlatformError);
     expect(error).toMatchObject({ code });
@@ -183,13 +183,13 @@ describe('two plugins', () => {
     const [a, b] = [await start([aTool('same')]), await start([aTool('same'), aTool('other')])];
     const registry = await openRegistry([at(a, 'a')]);
     registry.put([at(a, 'a'), at(b, 'b')]);
-    await eventually(async () => (await registry.status('b')).status).toBe('conflict');
+    await expect.poll(async () => (await registry.status('b')).status, SOON).toBe('conflict');
     expect((await registry.status('b')).detail).toMatch(/"a" and "b" both offer a tool "same"/);
     expect(registry.findTool('other')).toBeNull();
     await registry.call(invocation('same'), context());
     expect([a.steps.length, b.steps.length]).toEqual([1, 0]);
     registry.put([at(b, 'b')]);
-    await eventually(async () => (await registry.status('b')).status).toBe('ready');
+    await expect.poll(async () => (await registry.status('b')).status, SOON).toBe('ready');
     await registry.call(invocation('same'), context());
     expect(b.steps).toHaveLength(1);
   });
@@ -199,7 +199,7 @@ describe('two plugins', () => {
     const bad = await startRawPlugin([aTool('bad')]);
     bad.stop();
     const registry = await openRegistry([at(good, 'good'), at(bad, 'bad')]);
-    await eventually(async () => (await registry.status('bad')).copies.restarts).toBeGreaterThan(2);
+    await expect.poll(async () => (await registry.status('bad')).copies.restarts, SOON).toBeGreaterThan(2);
     expect(await registry.status('good')).toMatchObject({ status: 'ready', copies: { restarts: 0 } });
     expect(await registry.call(invocation('good'), context())).toEqual({ output: { q: 'x' } });
   });
@@ -212,9 +212,9 @@ describe('a changed declaration', () => {
     const fresh = await start([aTool('act', { version: '2' })]);
     const registry = await openRegistry([at(old)]);
     const underWay = registry.call(invocation('act'), context());
-    await eventually(() => old.steps.length).toBe(1);
+    await expect.poll(() => old.steps.length, SOON).toBe(1);
     registry.put([at(fresh)]);
-    await eventually(() => registry.findTool('act')?.version).toBe('2');
+    await expect.poll(() => registry.findTool('act')?.version, SOON).toBe('2');
     expect(await registry.call(invocation('act'), context())).toEqual({ output: { q: 'x' } });
     finish({ outputPayload: '"old"' });
     expect(await underWay).toEqual({ output: 'old' });
@@ -226,7 +226,7 @@ describe('a changed declaration', () => {
     dead.stop();
     const registry = await openRegistry([at(old)]);
     registry.put([at(dead)]);
-    await eventually(async () => (await registry.status('p')).detail).toContain('Its replacement does not come up');
+    await expect.poll(async () => (await registry.status('p')).detail, SOON).toContain('Its replacement does not come up');
     expect(await registry.call(invocation('act'), context())).toEqual({ output: { q: 'x' } });
   });
 
@@ -255,14 +255,14 @@ describe('a hosted agent', () => {
 
   test('streams its text, and one response', async () => {
     const events = [{ $case: 'delta', value: 'he' }, { $case: 'delta', value: 'llo' }, { $case: 'response', value: finish }] as const;
-    const plugin = await start([], { handshake: { streaming: true, agents: [{ name: 'a', description: '', reasoningModes: [] }] }, stream: () => events.map((event) => ExecuteStepEvent.fromPartial({ event } as never)) });
+    const plugin = await start([], { handshake: { streaming: true, agents: [{ name: 'a', description: '', reasoningModes: [] }] }, stream: () => events.map((event) => ExecuteStepEvent.fromPartial({ event })) });
     const registry = await openRegistry([at(plugin)]);
     const deltas: string[] = [];
     await expect(think(registry, undefined, deltas)).resolves.toMatchObject({ proposal: { output: 'done' } });
     expect(deltas).toEqual(['he', 'llo']);
     plugin.stream = () => [];
     await expect(think(registry)).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('without a response') });
-    plugin.stream = () => [events[2], events[2]].map((event) => ExecuteStepEvent.fromPartial({ event } as never));
+    plugin.stream = () => [events[2], events[2]].map((event) => ExecuteStepEvent.fromPartial({ event }));
     await expect(think(registry)).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('more after the response') });
   });
 
@@ -270,7 +270,7 @@ describe('a hosted agent', () => {
     const first = await startRawPlugin([], { handshake: { agents: [{ name: 'a', description: '', reasoningModes: [] }] }, execute: () => 'silent' });
     const registry = await openRegistry([at(first)]);
     const thinking = think(registry);
-    await eventually(() => first.steps.length).toBe(1);
+    await expect.poll(() => first.steps.length, SOON).toBe(1);
     first.stop();
     const second = await start([], { address: first.address, execute: () => finish });
     await expect(thinking).resolves.toMatchObject({ proposal: { output: 'done' } });
@@ -282,10 +282,10 @@ describe('a hosted agent', () => {
     const registry = await openRegistry([at(plugin)]);
     const stop = new AbortController();
     const thinking = think(registry, stop.signal);
-    await eventually(() => plugin.steps.length).toBe(1);
+    await expect.poll(() => plugin.steps.length, SOON).toBe(1);
     stop.abort();
     await expect(thinking).rejects.toMatchObject({ code: 'cancelled' });
-    await eventually(() => plugin.cancelled).toBe(1);
+    await expect.poll(() => plugin.cancelled, SOON).toBe(1);
   });
 
   test('has no more steps at once than it wants', async () => {
@@ -293,9 +293,9 @@ describe('a hosted agent', () => {
     const plugin = await start([aTool('act')], { handshake: { maxConcurrentSteps: 2 }, execute: () => new Promise((resolve) => { waiting.push(resolve); }) });
     const registry = await openRegistry([at(plugin)]);
     const calls = [1, 2, 3].map(() => registry.call(invocation('act'), context()));
-    await eventually(() => plugin.steps.length).toBe(2);
+    await expect.poll(() => plugin.steps.length, SOON).toBe(2);
     waiting.shift()?.({ outputPayload: '1' });
-    await eventually(() => plugin.steps.length).toBe(3);
+    await expect.poll(() => plugin.steps.length, SOON).toBe(3);
     for (const done of waiting) done({ outputPayload: '1' });
     await expect(Promise.all(calls)).resolves.toHaveLength(3);
   });

@@ -1,4 +1,11 @@
 export * from './declare/parse-declaration.ts';
 export * from './declare/plugin-declaration.ts';
+export * from './launch/authority.ts';
+export { createDockerLauncher } from './launch/docker.ts';
+export { createKubernetesApi } from './launch/kubernetes-api.ts';
+export { inClusterCredentials } from './launch/kubernetes-credentials.ts';
+export { kubeconfigCredentials } from './launch/kubernetes-kubeconfig.ts';
+export { createKubernetesLauncher } from './launch/kubernetes.ts';
+export type { Launcher } from './launch/launcher.ts';
 export * from './open-peer.ts';
 export * from './registry.ts';

@@ -11,7 +11,7 @@ import type { SupervisedPlugin } from './supervise/supervise-plugin.ts';
 import { WAIT_FOR_COPY_MS, supervisePlugin } from './supervise/supervise-plugin.ts';
 import { toRemoteRuntime } from './to-remote-runtime.ts';
 import type { ArgumentCheck } from './validate-arguments.ts';
-import { compileArgumentCheck } from './validate-arguments.ts';
+import { compileArgumentCheck, createSchemaCompiler } from './validate-arguments.ts';
 
 /** A plugin in this process. */
 export type Plugin =
@@ -118,6 +118,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
   const builtIn = new Map<string, BuiltIn>();
   const declared = new Map<string, Declared>();
   const checks = new WeakMap<ToolSpec, ArgumentCheck>();
+  const compiler = createSchemaCompiler();
   const leaving = new Set<Promise<void>>();
   let tools = new Map<string, ToolEntry>();
 
@@ -265,7 +266,7 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
   function checkOf(spec: ToolSpec): ArgumentCheck {
     const known = checks.get(spec);
     if (known !== undefined) return known;
-    const check = compileArgumentCheck(spec);
+    const check = compileArgumentCheck(spec, compiler);
     checks.set(spec, check);
     return check;
   }

@@ -30,5 +30,5 @@ function scrub(value: JsonValue, known: Known): JsonValue {
   if (typeof value === 'string') return known.reduce((clean, [name, secret]) => clean.replaceAll(secret, `[secret ${name}]`), value);
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map((item: JsonValue) => scrub(item, known));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [scrub(key, known) as string, scrub(item as JsonValue, known)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [scrub(key, known) as string, scrub(item, known)]));
 }

@@ -12,5 +12,5 @@ export function createOpenAiDoor(port: OpenAiPort, options: OpenAiRoutesOptions 
   const { logger, ...rest } = options;
   const app = Fastify({ loggerInstance: logger, disableRequestLogging: true, forceCloseConnections: true });
   registerOpenAiRoutes(app, port, rest);
-  return app as unknown as FastifyInstance;
+  return app;
 }

@@ -33,7 +33,7 @@ export function createCommandLauncher(settings: CommandSettings): Launcher {
       const socket = path.join(folder, 'p.sock');
       const child = start(settings, request, socket);
       const tail = readOutput(child, request.onOutput);
-      const exited = whenGone(child, request.plugin, tail).finally(() => rm(folder, { recursive: true, force: true }).catch(() => undefined));
+      const exited = withoutFolder(whenGone(child, request.plugin, tail), folder);
       const stop = (graceMs: number): Promise<void> => end(child, exited, graceMs);
       try {
         await listening(socket, exited, request, signal);
@@ -78,6 +78,12 @@ function readOutput(child: ChildProcess, onOutput: (line: string) => void): () =
   return () => last.join(' | ');
 }
 
+async function withoutFolder(gone: Promise<string>, folder: string): Promise<string> {
+  const reason = await gone;
+  await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  return reason;
+}
+
 function whenGone(child: ChildProcess, plugin: string, tail: () => string): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
@@ -85,7 +91,7 @@ function whenGone(child: ChildProcess, plugin: string, tail: () => string): Prom
     });
     child.once('close', (code, signal) => {
       const said = tail();
-      resolve(`The process of the plugin "${plugin}" ended with ${signal === null ? `exit code ${String(code)}` : String(signal)}${said === '' ? ' and said nothing.' : `. It said last: ${said}`}`);
+      resolve(`The process of the plugin "${plugin}" ended with ${signal === null ? `exit code ${String(code)}` : signal}${said === '' ? ' and said nothing.' : `. It said last: ${said}`}`);
     });
   });
 }
@@ -93,9 +99,9 @@ function whenGone(child: ChildProcess, plugin: string, tail: () => string): Prom
 /** Resolves when the socket is there. Errors: PlatformError `unavailable`. */
 async function listening(socket: string, exited: Promise<string>, { plugin, startTimeoutMs }: LaunchRequest, signal: AbortSignal): Promise<void> {
   let gone: string | null = null;
-  void exited.then((reason) => {
-    gone = reason;
-  });
+  void (async () => {
+    gone = await exited;
+  })();
   const until = Date.now() + startTimeoutMs;
   while (!existsSync(socket)) {
     if (gone !== null) throw new PlatformError('unavailable', gone);
