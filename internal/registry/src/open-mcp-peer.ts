@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { PlatformError } from '@openeaap/kernel';
 import type { PluginDeclaration } from './declare/plugin-declaration.ts';
 import type { McpPeer } from './mcp/connect-mcp.ts';
@@ -50,7 +51,7 @@ function toTransport({ start, env, secrets, name }: PluginDeclaration, cwd: stri
   switch (start.kind) {
     case 'command': {
       const [command = '', ...args] = start.command;
-      return { kind: 'stdio', command, args, env: { ...env, ...Object.fromEntries(secrets.map((secret) => [secret, { secret }])) }, cwd: start.cwd ?? cwd };
+      return { kind: 'stdio', command, args, env: { ...env, ...Object.fromEntries(secrets.map((secret) => [secret, { secret }])) }, cwd: path.resolve(cwd, start.cwd ?? '.') };
     }
     case 'url':
       return { kind: 'http', url: start.url, headers: start.headers, bearerSecret: start.tokenEnv, plainHttp: false };

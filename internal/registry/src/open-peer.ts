@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { PlatformError } from '@openeaap/kernel';
 import type { PluginDeclaration } from './declare/plugin-declaration.ts';
 import type { GrpcPeerDeps } from './grpc/open-grpc-peer.ts';
@@ -25,7 +26,7 @@ export function createOpenPeer(deps: OpenPeerDeps): (declaration: PluginDeclarat
     if (declaration.type === 'mcp') return openMcpPeer(declaration, deps);
     switch (start.kind) {
       case 'command':
-        return openLaunchedPeer(declaration, createCommandLauncher({ command: start.command, cwd: start.cwd ?? deps.cwd, inherited: deps.inherited, setpriv: deps.setpriv }), deps);
+        return openLaunchedPeer(declaration, createCommandLauncher({ command: start.command, cwd: path.resolve(deps.cwd, start.cwd ?? '.'), inherited: deps.inherited, setpriv: deps.setpriv }), deps);
       case 'image': {
         if (deps.toImageLauncher === null) return () => Promise.reject(new PlatformError('unsupported', `The plugin "${declaration.name}" is an image, and this node can start none: there is neither a Docker engine nor a Kubernetes around it. Set OPENEAAP_IMAGE_LAUNCHER to docker or kubernetes, or declare the plugin with "command" or "address".`));
         return openLaunchedPeer(declaration, deps.toImageLauncher(declaration), deps);
