@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Client, StreamEvent } from './client/index.ts';
 import { createClient } from './client/index.ts';
-import type { AgentRequest, Serving } from './index.ts';
-import { ToolError, agent, call, finish, serve, tool } from './index.ts';
+import type { AgentContext, AgentRequest, Serving } from './index.ts';
+import { ModelUnavailable, ToolError, agent, call, finish, serve, tool } from './index.ts';
 import type { Server } from './testing/start-server.ts';
 import { startServer } from './testing/start-server.ts';
 
@@ -39,6 +39,20 @@ function think(request: AgentRequest, { emit }: { readonly emit: (text: string) 
   return call(name, { host }, { thought: 'Let me see.', state: { asked: 1 } });
 }
 
+/** Asks the platform's gateway as any client of OpenAI would. */
+async function askModel({ input, agent }: AgentRequest, { model, signal }: AgentContext) {
+  if (model === null) throw new ModelUnavailable('The platform sent no gateway.');
+  const response = await fetch(`${model.url}/chat/completions`, {
+    method: 'POST',
+    signal,
+    headers: { authorization: `Bearer ${model.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: agent.model.name, messages: [{ role: 'user', content: input }] }),
+  });
+  if (!response.ok) throw new ModelUnavailable(`The gateway answered ${response.status}: ${await response.text()}`);
+  const reply = (await response.json()) as { readonly choices: readonly { readonly message: { readonly content: string } }[] };
+  return finish({ said: reply.choices[0]?.message.content ?? null });
+}
+
 let server: Server;
 let plugin: Serving;
 let client: Client;
@@ -47,7 +61,7 @@ beforeAll(async () => {
   server = await startServer(POLICY);
   client = createClient({ url: server.url, apiKey: server.apiKey });
   plugin = await serve({
-    name: 'sdk-plugin', version: '1.0.0', tools: [ownerOf, block], agents: [agent({ name: 'asks', think })],
+    name: 'sdk-plugin', version: '1.0.0', tools: [ownerOf, block], agents: [agent({ name: 'asks', think }), agent({ name: 'model', think: askModel })],
     process: { environment: { OPENEAAP_PLUGIN_LISTEN: '127.0.0.1:0' }, writeOutput: () => undefined, writeError: () => undefined, onStop: () => () => undefined, end: () => undefined },
   });
   await client.plugins.declare({ name: 'sdk-plugin', type: 'runtime-worker', address: plugin.address });
@@ -71,7 +85,7 @@ async function follow(runId: string, until: (event: StreamEvent) => boolean = ()
 
 describe('a plugin of the SDK on the real platform, by the client of the SDK', () => {
   test('is listed with what it offers', async () => {
-    expect(await client.plugins.get('sdk-plugin')).toMatchObject({ tools: ['sdk_owner_of', 'sdk_block'], agents: ['asks'], sdk: expect.stringContaining('typescript') });
+    expect(await client.plugins.get('sdk-plugin')).toMatchObject({ tools: ['sdk_owner_of', 'sdk_block'], agents: ['asks', 'model'], sdk: expect.stringContaining('typescript') });
     expect((await client.tools.list()).find(({ name }) => name === 'sdk_block')).toMatchObject({ plugin: 'sdk-plugin', effect: 'destructive', version: '1.0.0' });
     expect(await client.agents.get('sdk-asks')).toMatchObject({ version: '1.0.0', current: true, status: 'published', configuration: { entrypoint: 'asks' } });
   });
@@ -117,6 +131,15 @@ describe('a plugin of the SDK on the real platform, by the client of the SDK', (
     expect(await client.runs.wait(run_id)).toMatchObject({ status: 'completed', output: { observed: { output: 'blocked' } } });
     expect(blocked).toEqual([expect.stringMatching(/^web-9 .+:\d+$/)]);
     await expect(client.approvals.decide(id, { verdict: 'reject', comment: 'late' })).rejects.toMatchObject({ code: 'already_decided' });
+  });
+
+  test('an agent asks the model at the gateway with the key of its think, and the run is billed for it', async () => {
+    await client.agents.create({ name: 'sdk-model', version: '1.0.0', configuration: { runtime: 'sdk-plugin', entrypoint: 'model' } });
+    await client.agents.publish('sdk-model@1.0.0');
+    const { run_id } = await client.runs.create('sdk-model', { input: 'Who are you?' });
+    const run = await client.runs.wait(run_id);
+    expect(run).toMatchObject({ status: 'completed', error: null, output: { said: expect.any(String) } });
+    expect(run.usage.prompt_tokens).toBeGreaterThan(0);
   });
 
   test('one key is one run; another request with it is refused', async () => {

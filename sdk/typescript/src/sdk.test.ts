@@ -206,6 +206,12 @@ describe('an agent', () => {
     await expect(think({ input: 'null' })).rejects.toMatchObject({ code: 'model_invalid_output', message: expect.stringContaining('null') });
   });
 
+  test('that proposes what is no call is told to its author', async () => {
+    const { think, log } = await control({ agents: [agent({ name: 'a', think: (_request, { emit }) => (emit(7 as never), calls([{ tool: 7 as never }])) })] });
+    await expect(think()).rejects.toMatchObject({ code: 'internal' });
+    expect(JSON.stringify(log)).toContain('whose tool or id is no text');
+  });
+
   test('is picked by the entrypoint', async () => {
     const { think, handshake } = await control({ agents: ['a', 'b'].map((name) => agent({ name, think: () => finish(name) })) });
     expect((await handshake()).agents.map(({ name }) => name)).toEqual(['a', 'b']);

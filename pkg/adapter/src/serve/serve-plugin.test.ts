@@ -170,6 +170,13 @@ describe('a step', () => {
     expect((await caller.step(toolStep)).outputPayload).toBe('null');
   });
 
+  test('a log that fails takes no step with it', async () => {
+    const { caller } = await serve({ tools: toolsOf(() => Promise.reject(new Error('x'))), log: () => {
+      throw new Error('the disk is full');
+    } });
+    expect((await caller.step(toolStep)).error?.code).toBe(ErrorCode.ERROR_CODE_INTERNAL);
+  });
+
   test('secrets of the step are in no error and in no line of the log', async () => {
     const { caller, log } = await serve({ tools: toolsOf(({ args }, { secrets }) => {
       const text = `401 for https://api/?key=${secrets['KEY'] ?? ''} and ${secrets['KEY_2'] ?? ''}`;

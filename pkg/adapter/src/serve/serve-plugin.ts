@@ -66,7 +66,7 @@ export async function servePlugin(options: ServePluginOptions): Promise<ServedPl
   const tls = options.tls ?? null;
   if (tls === null && !isLocal(address)) throw plainTextBeyondLoopback(options.listen);
   let offer = await makeOffer(options);
-  const desk = createStepDesk({ offer: () => offer, runtime: options.runtime ?? null, tools: options.tools ?? null, log: options.log });
+  const desk = createStepDesk({ offer: () => offer, runtime: options.runtime ?? null, tools: options.tools ?? null, log: withoutErrors(options.log) });
   const ending = createEnding();
   const server = new Server(serverOptions(options));
   server.addService(RuntimeServiceService, {
@@ -122,6 +122,17 @@ function greet(request: HandshakeRequest, offer: PluginOffer): HandshakeResponse
   const version = agreeOnVersion(PROTOCOL_VERSIONS, request.protocolVersions);
   // To a peer that speaks none of our versions the offer would mean nothing.
   return offerToWire(version === 0 ? { ...offer, tools: [], agents: [] } : offer, version);
+}
+
+/** A log that fails must not take steps with it. */
+function withoutErrors(log: PluginLog): PluginLog {
+  return (entry) => {
+    try {
+      log(entry);
+    } catch {
+      // Where it would be told is what has just failed.
+    }
+  };
 }
 
 // -- health

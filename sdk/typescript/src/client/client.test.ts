@@ -141,6 +141,12 @@ describe('a stream', () => {
     expect(api.asked.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, '2', '2', '2', '3']);
   });
 
+  test('that falls silent is a dead connection, and is made again', async () => {
+    const { client, api } = await against(stream([event(1, 'run_created')], 'stay'), stream([event(2, 'run_completed')]));
+    expect(await collect(client.runs.stream('r', { idleMs: 100 }))).toEqual(['1 run_created', '2 run_completed']);
+    expect(api.asked[1]?.headers['last-event-id']).toBe('1');
+  });
+
   test('starts behind `after`, and is over at once when nothing follows', async () => {
     const { client, api } = await against((response) => void response.writeHead(204).end());
     expect(await collect(client.runs.stream('r', { after: 7 }))).toEqual([]);

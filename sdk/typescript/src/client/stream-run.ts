@@ -12,9 +12,11 @@ export interface StreamOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long a stream may be out of reach before it is given up; default 5 minutes. */
   readonly giveUpAfterMs?: number;
+  /** A connection on which nothing came for so long is dead and made again; default 45 s, three heartbeats of the server. */
+  readonly idleMs?: number;
 }
 
-/** The server sends a heartbeat each 15 s; three missed ones are a dead connection. */
+/** The server sends a heartbeat each 15 s. */
 const IDLE_MS = 45_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
@@ -34,7 +36,7 @@ export async function* streamRun(connection: Connection, runId: string, options:
   for (;;) {
     let failure: ApiError | null = null;
     try {
-      for await (const event of readOnce(connection, runId, lastSeq, signal)) {
+      for await (const event of readOnce(connection, runId, { lastSeq, signal, idleMs: options.idleMs ?? IDLE_MS })) {
         failures = 0;
         lastNewsAt = Date.now();
         if (event === ENDED_BEFORE) return;
@@ -66,8 +68,14 @@ function waitMs(failures: number, failure: ApiError | null): number {
 /** The run had ended and nothing follows. */
 const ENDED_BEFORE = null;
 
+interface Place {
+  readonly lastSeq: number;
+  readonly signal: AbortSignal | undefined;
+  readonly idleMs: number;
+}
+
 /** One connection, from behind `lastSeq` to its end. */
-async function* readOnce(connection: Connection, runId: string, lastSeq: number, signal: AbortSignal | undefined): AsyncGenerator<StreamEvent | typeof ENDED_BEFORE, void, undefined> {
+async function* readOnce(connection: Connection, runId: string, { lastSeq, signal, idleMs }: Place): AsyncGenerator<StreamEvent | typeof ENDED_BEFORE, void, undefined> {
   // Whoever stops reading ends the connection with it.
   const controller = new AbortController();
   const abort = (): void => controller.abort(signal?.reason);
@@ -81,14 +89,14 @@ async function* readOnce(connection: Connection, runId: string, lastSeq: number,
       return;
     }
     if (response.headers.get('content-type')?.includes('text/event-stream') !== true) throw new ApiError('bad_response', 'The server answered with something that is no event stream.', { status: response.status });
-    yield* readEvents(response.body);
+    yield* readEvents(response.body, idleMs);
   } finally {
     signal?.removeEventListener('abort', abort);
     controller.abort();
   }
 }
 
-async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamEvent, void, undefined> {
+async function* readEvents(body: ReadableStream<Uint8Array>, idleMs: number): AsyncGenerator<StreamEvent, void, undefined> {
   const ready: StreamEvent[] = [];
   const onEvent = (message: Parameters<typeof toStreamEvent>[0]): void => {
     const event = toStreamEvent(message);
@@ -99,7 +107,7 @@ async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<Str
   const reader = body.getReader();
   try {
     for (;;) {
-      const { done, value } = await inTime(reader.read());
+      const { done, value } = await inTime(reader.read(), idleMs);
       if (done) return;
       parser.feed(decoder.decode(value, { stream: true }));
       yield* ready.splice(0);
@@ -111,10 +119,10 @@ async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<Str
 }
 
 /** What breaks or stays silent is a lost connection: it is made again. */
-async function inTime<T>(read: Promise<T>): Promise<T> {
+async function inTime<T>(read: Promise<T>, idleMs: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silent = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new ApiError('timeout', `Nothing came for ${IDLE_MS} ms.`)), IDLE_MS);
+    timer = setTimeout(() => reject(new ApiError('timeout', `Nothing came for ${idleMs} ms.`)), idleMs);
   });
   try {
     return await Promise.race([read, silent]);
