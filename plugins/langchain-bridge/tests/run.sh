@@ -13,7 +13,7 @@ for line in ${*:-lc03 lc1}; do
   stamp="$venv/installed-requirements.txt"
   if ! cmp -s "requirements-$line.txt" "$stamp"; then
     "$python" -m venv --clear "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "requirements-$line.txt"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "requirements-$line.txt"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e ../../sdk/python -e .
     cp "requirements-$line.txt" "$stamp"
   fi

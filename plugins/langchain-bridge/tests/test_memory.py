@@ -19,25 +19,30 @@ def looks(n: int, agent: str):
     return calls((f"c{n}", "look_up", {"ip": f"10.0.0.{n}"}), text=f"This is look number {n}, of which there are many.")
 
 
-@pytest.mark.parametrize("agent", ["executor", "react", "agent", "graph", "asks"])
-def test_a_run_goes_on_in_another_process_after_a_kill(effects: Path, model, agent: str) -> None:
+def test_runs_go_on_in_another_process_after_a_kill(effects: Path, model) -> None:
+    agents = ["executor", "react", "agent", "graph", "two_models", "asks"]
     first = BridgeProcess("agents.py")
-    run = Run(first, model, agent, "Look.", list(first.handshake().tools))
-    model.will(looks(1, agent))
-    thought = run.think()
-    assert len(proposed(thought)) == 1
+    tools = list(first.handshake().tools)
+    runs = {agent: Run(first, model, agent, "Look.", tools) for agent in agents}
+    for agent, run in runs.items():
+        model.script.clear()
+        model.will(looks(1, agent))
+        assert len(proposed(run.think())) == (0 if agent == "two_models" else 1)
     first.kill()
-    run.answer({"answer": "yes"} if agent == "asks" else "found it")
     second = BridgeProcess("agents.py")
     try:
-        run.bridge = second
-        if agent == "asks":
-            assert proposed(run.think()) == [("ask_person", {"request": "For how long?"})]
-            return
-        model.script.clear()
-        model.will(says("Final Answer: done") if agent == "react" else says("done"))
-        assert output(run.think()) == "done"
-        assert "found it" in str(model.requests[-1]["messages"])
+        for agent, run in runs.items():
+            run.bridge = second
+            model.script.clear()
+            if agent == "asks":
+                run.answer({"answer": "yes"})
+                assert proposed(run.think()) == [("ask_person", {"request": "For how long?"})]
+                continue
+            if agent != "two_models":
+                run.answer("found it")
+            model.will(says("Final Answer: done") if agent == "react" else says("done"))
+            assert output(run.think()) == "done"
+            assert agent == "two_models" or "found it" in str(model.requests[-1]["messages"])
     finally:
         second.close()
 
@@ -56,19 +61,18 @@ def test_the_same_think_twice_is_the_same_request_to_the_model(start, model, age
     assert len(model.requests) == 2 and model.requests[0] == model.requests[1]
 
 
-@pytest.mark.parametrize("agent", ["agent", "executor"])
-def test_the_state_of_the_hundredth_think_is_as_small_as_that_of_the_tenth(start, model, agent: str) -> None:
+@pytest.mark.parametrize(("agent", "thinks"), [("agent", 100), ("executor", 30)])
+def test_a_late_think_keeps_as_little_as_the_tenth(start, model, agent: str, thinks: int) -> None:
     run = start(agent, "Look at a hundred addresses, and be patient with it, since each takes a while.")
     run.settings = {"max_iterations": 1_000}
     model.answer = lambda body: looks(len(model.requests), agent)
-    thinks = 100
     for n in range(thinks):
         response = run.think()
         if response.HasField("error"):
             raise AssertionError(response.error)
         run.answer(*("A result of some length, as tools return them: " + "x" * 500 for _ in response.proposal.calls))
     sizes = [len(state) for state in run.states()]
-    assert 0 < sizes[99] <= 2 * sizes[9], sizes
+    assert 0 < sizes[-1] <= 2 * sizes[9], sizes
     # A tool's result is in the journal already.
     assert max(sizes) < 8_000, sizes
     assert "x" * 500 not in "".join(run.states())
