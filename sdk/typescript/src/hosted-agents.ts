@@ -29,8 +29,11 @@ async function think(agent: HostedAgentDefinition, request: ThinkRequest, { sign
   let backend = '';
   const context: AgentContext = {
     signal,
-    // In JavaScript it may be given anything.
-    emit: (text) => onDelta(String(text)),
+    emit: (text) => {
+      // In JavaScript it may be given anything.
+      if (typeof text !== 'string') throw new TypeError(`The agent "${agent.name}" emitted a ${typeof text}; emit takes text.`);
+      onDelta(text);
+    },
     model: modelOf(request),
     reportUsage: ({ model = backend, promptTokens = 0, completionTokens = 0 }) => {
       backend = model;
@@ -74,11 +77,11 @@ function toEntry(step: Step): JournalEntry {
 }
 
 function toProposal(name: string, stepNo: number, decision: Decision | undefined): Pick<ThinkResponse, 'proposal' | 'strategyState'> {
-  if (decision === undefined || !Array.isArray(decision.calls)) throw new TypeError(`The agent "${name}" decided nothing: return finish(...), call(...), calls([...]) or reflect(...).`);
+  if (decision === undefined || typeof decision.thought !== 'string' || !Array.isArray(decision.calls)) throw new TypeError(`The agent "${name}" decided nothing: return finish(...), call(...), calls([...]) or reflect(...).`);
   const output = toJson(decision.output, `The output of the agent "${name}"`);
   if (output === null && decision.calls.length === 0 && decision.thought === '') throw new ModelInvalidOutput(`The agent "${name}" ended with null, which would not end the run. End with another value.`);
   const nameless = decision.calls.find((call) => typeof call.tool !== 'string' || !['string', 'undefined'].includes(typeof call.id));
   if (nameless !== undefined) throw new TypeError(`The agent "${name}" proposed a call whose tool or id is no text: ${JSON.stringify(nameless).slice(0, 200)}.`);
   const calls = decision.calls.map((call, index): ProposedCall => ({ id: call.id ?? `call_${stepNo}_${index + 1}`, tool: call.tool, args: toJson(call.args ?? {}, `The arguments of the call of "${call.tool}"`) }));
-  return { proposal: { thought: String(decision.thought), calls, output }, strategyState: toJson(decision.state, `The state of the agent "${name}"`) };
+  return { proposal: { thought: decision.thought, calls, output }, strategyState: toJson(decision.state, `The state of the agent "${name}"`) };
 }

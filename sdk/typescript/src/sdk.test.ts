@@ -207,9 +207,9 @@ describe('an agent', () => {
   });
 
   test('that proposes what is no call is told to its author', async () => {
-    const { think, log } = await control({ agents: [agent({ name: 'a', think: (_request, { emit }) => (emit(7 as never), calls([{ tool: 7 as never }])) })] });
-    await expect(think()).rejects.toMatchObject({ code: 'internal' });
-    expect(JSON.stringify(log)).toContain('whose tool or id is no text');
+    const { think, log } = await control({ agents: [agent({ name: 'a', think: ({ input }, { emit }) => (input === 'emit' ? (emit(7 as never), finish(1)) : calls([{ tool: 7 as never }])) })] });
+    for (const input of ['emit', 'call']) await expect(think({ input })).rejects.toMatchObject({ code: 'internal' });
+    expect(JSON.stringify(log)).toMatch(/emit takes text.*whose tool or id is no text/);
   });
 
   test('is picked by the entrypoint', async () => {
