@@ -105,17 +105,18 @@ def test_the_token_of_the_step_and_its_limit_reach_the_model(start, model, agent
     assert response.metadata["prompt_tokens"] == "11" and response.metadata["completion_tokens"] == "7"
 
 
-def test_tools_of_the_platform_are_offered_when_the_agent_is_configured_so(start, model, bridge) -> None:
+@pytest.mark.parametrize("agent", KINDS)
+def test_tools_of_the_platform_are_offered_when_the_agent_is_configured_so(start, model, bridge, agent: str) -> None:
     from openeaap._proto import runtime_pb2 as pb
 
     foreign = pb.ToolSpec(name="cmdb_lookup", description="Asks the CMDB.", input_schema='{"type":"object","properties":{"host":{"type":"string"}},"required":["host"]}')
     tools = [*bridge.handshake().tools, foreign]
-    without = start("graph", "Whose host?", tools=tools)
+    without = start(agent, "Whose host?", tools=tools)
     model.will(says("I do not know."))
     without.think()
     assert "cmdb_lookup" not in str(model.requests[0]["tools"])
 
-    run = start("graph", "Whose host?", tools=tools, settings={"platform_tools": True})
+    run = start(agent, "Whose host?", tools=tools, settings={"platform_tools": True})
     model.will(calls(("p", "cmdb_lookup", {"host": "db1"})), says("Ann's."))
     assert proposed(run.think()) == [("cmdb_lookup", {"host": "db1"})]
     offered = next(tool["function"] for tool in model.requests[1]["tools"] if tool["function"]["name"] == "cmdb_lookup")
@@ -123,6 +124,20 @@ def test_tools_of_the_platform_are_offered_when_the_agent_is_configured_so(start
     run.answer({"owner": "ann"})
     assert output(run.think()) == "Ann's."
     assert model.requests[2]["messages"][-1]["content"] == '{"owner": "ann"}'
+
+
+def test_an_agent_is_built_with_what_the_platform_says_of_the_run(start) -> None:
+    run = start("context", {"a": 1}, blocked=["block"], dry_run=True, max_tokens=50, settings={"x": [1]}, system_prompt="Be kind.")
+    seen = output(run.think())
+    assert "look_up" in seen.pop("tools") and seen.pop("allowed") == ["look_up", "hand_over"]
+    assert seen == {"dry_run": True, "blocked": ["block"], "max_tokens": 50, "settings": {"x": [1]}, "prompt": "Be kind.", "input": {"a": 1}}
+
+
+def test_a_node_may_ask_twice_within_the_tokens_of_the_think(start, model) -> None:
+    run = start("twice", "Go.", max_tokens=20)
+    model.will(says("First."), says("Second."))
+    assert output(run.think()) == "First. Second."
+    assert [request.get("max_tokens", request.get("max_completion_tokens")) for request in model.requests] == [20, 13]
 
 
 def test_a_graph_can_be_built_of_the_platforms_tools(start, model) -> None:
@@ -155,7 +170,7 @@ def test_a_failed_think_is_done_again_and_the_model_is_told_why(start, model, ag
     assert "could not be used" not in str(model.requests[2]["messages"])
 
 
-def test_each_model_node_is_a_think_of_its_own_and_no_node_runs_twice(start, model) -> None:
+def test_each_model_node_is_a_think_of_its_own_and_no_node_is_lost_or_doubled(start, model) -> None:
     run = start("two_models", "Work.")
     model.will(says("The plan."), calls(("c1", "look_up", {"ip": "1.1.1.1"})), says("Found it."))
     first = run.think()
@@ -164,7 +179,7 @@ def test_each_model_node_is_a_think_of_its_own_and_no_node_runs_twice(start, mod
     assert proposed(run.think()) == [("look_up", {"ip": "1.1.1.1"})]
     assert len(model.requests) == 2
     run.answer("ok")
-    assert output(run.think()) == "Found it."
+    assert output(run.think()) == ["Found it.", "plan", "close"]
     assert len(model.requests) == 3
 
 

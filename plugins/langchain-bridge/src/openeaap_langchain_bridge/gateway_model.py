@@ -23,6 +23,9 @@ _NO_STREAM_TAG = "nostream"
 
 _MALFORMED_CHARS = 300
 
+# Between two bytes of a reply. The step's deadline ends a think; a constant here lets thinks share their connections.
+_IDLE_TIMEOUT_SECONDS = 600.0
+
 
 class GatewayModel(ChatOpenAI):
     """The platform's gateway as a chat model, good for one think.
@@ -36,14 +39,13 @@ class GatewayModel(ChatOpenAI):
 
     @classmethod
     def of_step(cls, request: ThinkRequest, ctx: ThinkContext, scope: ThinkScope) -> GatewayModel:
-        seconds = ctx.seconds_left()
         model = cls(
             model=request.agent.model.name or "default",
             temperature=request.agent.model.temperature,
             max_tokens=scope.max_tokens or None,
             base_url=ctx.gateway_url,
             api_key=ctx.model_token,
-            timeout=seconds,
+            timeout=_IDLE_TIMEOUT_SECONDS,
             # The control plane repeats a think that failed for want of a model; twice is enough.
             max_retries=0,
             streaming=True,
@@ -192,9 +194,10 @@ def _with_allowed(kwargs: dict[str, Any], scope: ThinkScope) -> dict[str, Any]:
     if "tools" in allowed and not allowed["tools"]:
         for key in ("tools", "tool_choice", "parallel_tool_calls"):
             allowed.pop(key, None)
-    for key in ("max_tokens", "max_completion_tokens"):
-        if scope.max_tokens > 0 and isinstance(allowed.get(key), int):
-            allowed[key] = min(allowed[key], scope.max_tokens)
+    if scope.max_tokens > 0:
+        left = max(1, scope.max_tokens - scope.completion_tokens())
+        wanted = [allowed.pop(key) for key in ("max_tokens", "max_completion_tokens") if isinstance(allowed.get(key), int)]
+        allowed["max_tokens"] = min([left, *wanted])
     return allowed
 
 

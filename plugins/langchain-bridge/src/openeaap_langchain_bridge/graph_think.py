@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from openeaap_langchain_bridge.run_checkpoints import RunCheckpoints
 from openeaap_langchain_bridge.stand_in_tool import PROPOSED
 from openeaap_langchain_bridge.think_scope import CONFIG_KEY, ThinkScope
 from openeaap_langchain_bridge.tool_guard import ToolGuard, outside_the_platform
+
+_LOG = logging.getLogger("openeaap.langchain")
 
 # How often one think may go on after a stop that is none: a reviewed call, a breakpoint of the author's.
 MAX_PASSES = 50
@@ -54,6 +57,7 @@ async def think_with_graph(graph: Pregel[Any, Any, Any, Any], request: ThinkRequ
             return ThinkResult(Proposal.finish(_output_of(output, agent)), audit_logs=scope.calls_made)
         reviews = {each.id: approval for each in interrupts if (approval := _approval_of(each)) is not None}
         if reviews:
+            _LOG.info("%s: a review of %d calls is left to the platform's policy.", agent.name, sum(len(each["decisions"]) for each in reviews.values()))
             entry = Command(resume=reviews)
             continue
         if interrupts or scope.proposed or scope.asked_at is not None:

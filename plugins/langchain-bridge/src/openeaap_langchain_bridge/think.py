@@ -85,5 +85,5 @@ def _metadata(scope: ThinkScope, request: ThinkRequest) -> dict[str, Any]:
         "model": request.agent.model.name,
         "model_calls": len(scope.replies),
         "prompt_tokens": sum(each["input_tokens"] for each in used),
-        "completion_tokens": sum(each["output_tokens"] for each in used),
+        "completion_tokens": scope.completion_tokens(),
     }

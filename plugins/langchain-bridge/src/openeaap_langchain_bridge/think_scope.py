@@ -27,7 +27,7 @@ class ThinkScope:
     answers: Mapping[str, Answer]
     corrections: list[HumanMessage]
     max_tokens: int
-    """Most completion tokens of one model call; 0: not said."""
+    """Most completion tokens of the think, over all of its model calls; 0: not said."""
     emit: Callable[[str], None]
     step_no: int
     in_graph: frozenset[str] = frozenset()
@@ -58,6 +58,10 @@ class ThinkScope:
     def is_hidden(self, tool: str) -> bool:
         """Of the agent's tools, the one that this run may not use: blocked, or unknown to the platform."""
         return tool in self.own_tools and not self.may_run(tool)
+
+    def completion_tokens(self) -> int:
+        """As the gateway reported them so far."""
+        return sum(reply.usage_metadata["output_tokens"] for reply in self.replies if reply.usage_metadata)
 
     def propose(self, call: ProposedCall) -> None:
         with self.lock:
