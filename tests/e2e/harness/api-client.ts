@@ -28,6 +28,7 @@ export interface ApiClient {
   readonly apiKey: string;
   readonly get: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Reply>;
   readonly post: (path: string, body?: unknown, headers?: Readonly<Record<string, string>>) => Promise<Reply>;
+  readonly delete: (path: string) => Promise<Reply>;
   /** Anything: `path` from the root, the body as it is, no key unless the headers have one. */
   readonly raw: (path: string, init: RequestInit) => Promise<Reply>;
   readonly stream: (path: string, options?: StreamOptions) => AsyncGenerator<SseEvent>;
@@ -60,6 +61,7 @@ export function createApiClient(url: string, apiKey: string): ApiClient {
   const get: ApiClient['get'] = (path, headers = {}) => raw(`/api/v1${path}`, { headers: { ...auth, ...headers } });
   const post: ApiClient['post'] = (path, body = {}, headers = {}) =>
     raw(`/api/v1${path}`, { method: 'POST', headers: { ...auth, 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
+  const remove: ApiClient['delete'] = (path) => raw(`/api/v1${path}`, { method: 'DELETE', headers: auth });
   const must = async (expected: readonly number[], reply: Promise<Reply>): Promise<unknown> => {
     const { status, body } = await reply;
     if (!expected.includes(status)) throw new Error(`HTTP ${status}: ${JSON.stringify(body)}`);
@@ -78,6 +80,7 @@ export function createApiClient(url: string, apiKey: string): ApiClient {
     apiKey,
     get,
     post,
+    delete: remove,
     raw,
     stream: (path, options = {}) => readStream(`${url}/api/v1${path}`, auth, options),
     withKey: (key) => createApiClient(url, key),

@@ -9,6 +9,10 @@ import { PlatformError } from '@openeaap/kernel';
  */
 export function toCallError(error: ServiceError, plugin: string, isOurs: boolean): PlatformError {
   const refused = (code: 'invalid_input' | 'unauthenticated' | 'unsupported', message: string): PlatformError => new PlatformError(code, message, { cause: error, details: { sent: false } });
+  // The one UNAVAILABLE that gRPC itself gives before anything is sent.
+  if (error.code === status.UNAVAILABLE && error.details.startsWith('No connection established')) {
+    return new PlatformError('unavailable', `The plugin "${plugin}" is not there at the moment; nothing was done.`, { cause: error, details: { sent: false } });
+  }
   switch (error.code) {
     case status.CANCELLED:
       // A server that shuts down cancels its calls too.

@@ -1,4 +1,5 @@
 import type { ThinkContext, ThinkRequest, ThinkResponse, ToolContext, ToolInvocation, ToolOutcome } from '@openeaap/adapter';
+import { NOTHING_CHANGED } from '@openeaap/adapter';
 import type { Clock } from '@openeaap/kernel';
 import { PlatformError, createBell } from '@openeaap/kernel';
 import type { Copy, CopyState, CopyTimes } from './keep-copy.ts';
@@ -35,6 +36,9 @@ export interface SuperviseOptions {
 /** How long a call waits for a copy that is on its way: a crashed one is back within a second or two. */
 export const WAIT_FOR_COPY_MS = 10_000;
 const THINK_TRIES = 3;
+/** Of a call that the plugin says it did not begin, or that changed nothing: a stopping or a busy copy, a product that is away. */
+const CALL_TRIES = 3;
+const CALL_RETRY_MS = 200;
 /** A think may take as long as its run lets it: the signal ends it. This is the ceiling on the wire. */
 const THINK_CEILING_MS = 600_000;
 
@@ -65,8 +69,16 @@ export function supervisePlugin(options: SuperviseOptions): SupervisedPlugin {
     copies: () => copies.map((copy) => copy.state()),
     isReady: () => copies.some((copy) => copy.peer() !== null),
     callTool: async (invocation, context, timeoutMs) => {
-      const peer = await acquire(Math.min(WAIT_FOR_COPY_MS, timeoutMs), context.signal, 'tool_unavailable');
-      return work(peer, () => peer.callTool(invocation, context, timeoutMs));
+      for (let tries = 1; ; tries += 1) {
+        const peer = await acquire(Math.min(WAIT_FOR_COPY_MS, timeoutMs), context.signal, 'tool_unavailable');
+        try {
+          return await work(peer, () => peer.callTool(invocation, context, timeoutMs));
+        } catch (thrown) {
+          if (!hasChangedNothing(thrown)) throw thrown;
+          if (tries >= CALL_TRIES || context.signal.aborted) throw new PlatformError(thrown.code, thrown.message, { details: { ...thrown.details, sent: false }, cause: thrown });
+          await options.clock.sleep(CALL_RETRY_MS * tries, context.signal);
+        }
+      }
     },
     think: async (request, context) => {
       for (let tries = 1; ; tries += 1) {
@@ -136,8 +148,11 @@ export function supervisePlugin(options: SuperviseOptions): SupervisedPlugin {
   }
 }
 
-/** The connection broke, or the copy was gone before the step was sent. What the agent itself says is final. */
-const mayTryAgain = (thrown: unknown): boolean => thrown instanceof PlatformError && (thrown.details['broke'] === true || (thrown.details['sent'] === false && thrown.code === 'unavailable'));
+/** `retryable` on the wire: the plugin vouches for it. */
+const hasChangedNothing = (thrown: unknown): thrown is PlatformError => thrown instanceof PlatformError && thrown.details[NOTHING_CHANGED] === true;
+
+/** The connection broke, the copy was gone before the step was sent, or it refused to begin. What the agent itself says is final. */
+const mayTryAgain = (thrown: unknown): boolean => thrown instanceof PlatformError && (thrown.details['broke'] === true || (hasChangedNothing(thrown) && thrown.code === 'unavailable') || (thrown.details['sent'] === false && thrown.code === 'unavailable'));
 
 /** Many may wait at once; a ring wakes all of them. */
 function createWaiters(): { readonly ring: () => void; readonly wait: (ms: number, signal: AbortSignal) => Promise<void> } {

@@ -361,6 +361,7 @@ describe('the end', () => {
     const underWay = caller.step(toolStep);
     await begun.passed;
     const closed = plugin.close(5_000);
+    // It does not listen any more; a step that came in before that is refused with OVERLOADED.
     await expect(caller.step(toolStep, { deadline: Date.now() + 3_000 })).rejects.toMatchObject({ code: status.UNAVAILABLE });
     go.open();
     expect((await underWay).outputPayload).toBe('"finished"');

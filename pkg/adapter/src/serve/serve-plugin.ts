@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { ServerOptions, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { PlatformError, toPlatformError } from '@openeaap/kernel';
-import { RuntimeServiceService } from '@openeaap/proto';
+import { ErrorCode, ExecuteStepResponse, RuntimeServiceService } from '@openeaap/proto';
 import type { ExecuteStepEvent, ExecuteStepRequest, HandshakeRequest, HandshakeResponse, HealthCheckResponse, RuntimeServiceServer } from '@openeaap/proto';
 import type { HostedAgent, RuntimeAdapter, RuntimeHandshake } from '../runtime.ts';
 import type { ToolAdapter } from '../tool-adapter.ts';
@@ -171,11 +171,12 @@ function answerWith<Request, Response>(work: (request: Request) => Promise<Respo
 }
 
 const UNKNOWN_KIND = { code: status.INVALID_ARGUMENT, details: 'kind must be STEP_KIND_THINK or STEP_KIND_TOOL; this plugin knows no other.' };
-const ENDING = { code: status.UNAVAILABLE, details: 'The plugin is shutting down.' };
+/** In the answer, not as a status: of a status nobody could tell that the step was not begun. */
+const ENDING = ExecuteStepResponse.fromPartial({ error: { code: ErrorCode.ERROR_CODE_OVERLOADED, message: 'The plugin is stopping; the step was not begun.', retryable: true } });
 
 function unaryStep(desk: StepDesk, ending: Ending): RuntimeServiceServer['executeStep'] {
   return (call, answer) => {
-    if (ending.begun()) return answer(ENDING);
+    if (ending.begun()) return answer(null, ENDING);
     const { signal, release } = ending.signalOf(call);
     void desk
       .execute(call.request, signal, () => undefined)
@@ -186,7 +187,7 @@ function unaryStep(desk: StepDesk, ending: Ending): RuntimeServiceServer['execut
 
 function streamedStep(desk: StepDesk, ending: Ending): RuntimeServiceServer['executeStepStream'] {
   return (call) => {
-    if (ending.begun()) return void call.emit('error', ENDING);
+    if (ending.begun()) return void call.end({ event: { $case: 'response', value: ENDING } });
     const { signal, release } = ending.signalOf(call);
     void stream(desk, call, signal).finally(release);
   };
