@@ -32,6 +32,7 @@ ensureReady();
 const { chooseContenders } = await import('./contenders.mjs');
 const wanted = chooseContenders(peers);
 const peersProblem = wanted.some(({ group }) => group !== 'openeaap') ? installPeers() : null;
+const { benchPluginStep } = await import('./plugin-step.mjs');
 const { benchPolicy } = await import('./policy.mjs');
 const { benchDurableSteps } = await import('./durable-steps.mjs');
 const { killAll } = await import('./peer-process.mjs');
@@ -59,6 +60,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 const result = { at: new Date().toISOString(), machine: describeMachine(), loadBefore: os.loadavg(), versions: describeVersions(wanted) };
 try {
   result.policy = benchPolicy();
+  result.pluginStep = await benchPluginStep();
   result.durableSteps = await benchDurableSteps({
     folder,
     shape,
