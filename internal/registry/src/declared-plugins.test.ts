@@ -1,9 +1,14 @@
 import { status } from '@grpc/grpc-js';
-import { afterEach, describe, expect, test } from 'vitest';
-import type { ToolContext, ToolInvocation } from '@openeaap/adapter';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import type { ServedPlugin, ToolContext, ToolInvocation } from '@openeaap/adapter';
+import { servePlugin } from '@openeaap/adapter';
 import { ExecuteStepEvent, StepKind } from '@openeaap/proto';
 import { PlatformError } from '@openeaap/kernel';
 import { parsePluginFile } from './declare/parse-declaration.ts';
+import { createAuthority, loadAuthority } from './launch/authority.ts';
 import { createOpenPeer } from './open-peer.ts';
 import type { PluginNews, PluginStatus, Registry } from './registry.ts';
 import { createRegistry } from './registry.ts';
@@ -152,6 +157,7 @@ describe('a declared plugin', () => {
   test.each<[string, () => Promise<never> | object, string]>([
     ['garbage in place of JSON', () => ({ outputPayload: '<html>' }), 'internal'],
     ['an error of its own', () => ({ error: { code: 2, message: 'the firewall said no', retryable: false } }), 'tool_failed'],
+    ['that it does not have the tool it offers', () => ({ error: { code: 1, message: 'no such tool', retryable: false } }), 'tool_failed'],
     ['an error that may be tried again', () => ({ error: { code: 3, message: 'not now', retryable: true } }), 'tool_unavailable'],
     ['INVALID_ARGUMENT', () => Promise.reject(new RawStatus(status.INVALID_ARGUMENT)), 'invalid_input'],
     ['UNKNOWN', () => Promise.reject(new Error('x')), 'internal'],
@@ -175,6 +181,48 @@ describe('a declared plugin', () => {
   test('that receives less than the step is: it is not sent, and says how large it is', async () => {
     const registry = await openRegistry([at(await start([aTool('act')], { handshake: { maxMessageBytes: 1_000 } }))]);
     await expect(registry.call(invocation('act', { args: { q: 'x'.repeat(2_000) } }), context())).rejects.toMatchObject({ code: 'payload_too_large', details: { sent: false }, message: expect.stringContaining('receives at most 1000') });
+  });
+});
+
+describe('over TLS', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'oea-tls-test-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const file = (name: string, text: string): string => {
+    const place = path.join(folder, name);
+    writeFileSync(place, text);
+    return place;
+  };
+  const newAuthority = (name: string) => loadAuthority(createAuthority(name, Date.now), { now: Date.now });
+  const serve = async (): Promise<{ readonly plugin: ServedPlugin; readonly tls: object }> => {
+    const authority = newAuthority('test');
+    const [server, client] = [authority.issueServer(['soc-tools']), authority.issueClient('platform')];
+    const plugin = await servePlugin({
+      name: 'p', version: '1', sdk: { language: 'test', version: '0' }, listen: '127.0.0.1:0', log: () => undefined, tls: { cert: server.cert, key: server.key, clientCa: authority.cert },
+      tools: { handshake: async () => ({ name: 'p', version: '1', tools: [{ name: 'look_up', version: '1', description: '', inputSchema: { type: 'object' }, effect: 'read', idempotent: true, timeoutMs: 1_000 }] }), healthCheck: async () => ({ serving: true, detail: '' }), call: async () => ({ output: 'over TLS' }) },
+    });
+    return { plugin, tls: { ca: file('ca.pem', authority.cert), cert: file('cert.pem', client.cert), key: file('key.pem', client.key), server_name: 'soc-tools' } };
+  };
+  const declare = (plugin: ServedPlugin, tls: object): object => ({ name: 'p', type: 'runtime-worker', address: `dns:///localhost:${plugin.address.split(':').at(-1) ?? ''}`, tls, start_timeout_ms: 700 });
+
+  test('both sides show a certificate, and the name in the address is found by DNS', async () => {
+    const { plugin, tls } = await serve();
+    const registry = await openRegistry([declare(plugin, tls)]);
+    expect(await registry.status('p')).toMatchObject({ status: 'ready' });
+    expect(await registry.call(invocation('look_up', { args: {} }), context())).toEqual({ output: 'over TLS' });
+    await plugin.close(0);
+  });
+
+  test.each<[string, (tls: object) => object, RegExp]>([
+    ['without a certificate of ours', ({ ca, server_name: name }: { ca?: string; server_name?: string }) => ({ ca, server_name: name }), /cannot be reached|refused|failed/],
+    ['whose authority we do not know', (tls) => ({ ...tls, ca: file('other.pem', newAuthority('other').cert) }), /cannot be reached.*same TLS settings/],
+    ['whose certificate is for another name', (tls) => ({ ...tls, server_name: 'somebody-else' }), /cannot be reached/],
+    ['whose file is not there', (tls) => ({ ...tls, ca: '/nowhere/ca.pem' }), /\/nowhere\/ca\.pem of the plugin "p" \(tls\.ca\) cannot be read/],
+  ])('a plugin %s gets no steps', async (_name, change, message) => {
+    const { plugin, tls } = await serve();
+    const registry = await openRegistry([declare(plugin, change(tls))]);
+    expect((await registry.status('p')).detail).toMatch(message);
+    expect(registry.findTool('look_up')).toBeNull();
+    await plugin.close(0);
   });
 });
 

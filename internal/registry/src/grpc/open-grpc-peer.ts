@@ -26,7 +26,7 @@ export function openLaunchedPeer(declaration: PluginDeclaration, launcher: Launc
     );
     try {
       const connection = await connectPlugin({ plugin: declaration.name, target: launched.target, tls: launched.tls, token: launched.token ?? token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs }, signal);
-      return toPeer(connection, launched);
+      return toPeer(declaration.name, connection, launched);
     } catch (thrown) {
       await launched.stop(0);
       throw thrown;
@@ -39,7 +39,7 @@ export function openAddressPeer(declaration: PluginDeclaration, start: PluginSta
   return async (_replica, signal) => {
     const token = start.tokenEnv === null ? null : (deps.variable(start.tokenEnv) ?? missing(declaration.name, start.tokenEnv));
     const tls = start.tls === null ? null : await readTls(declaration.name, start.tls);
-    return toPeer(await connectPlugin({ plugin: declaration.name, target: start.address, tls, token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs }, signal), null);
+    return toPeer(declaration.name, await connectPlugin({ plugin: declaration.name, target: start.address, tls, token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs }, signal), null);
   };
 }
 
@@ -58,10 +58,17 @@ async function readTls(plugin: string, files: TlsFiles): Promise<SystemTls> {
 }
 
 /** A copy that was started here is gone when its launcher says so; until then gRPC connects to it again by itself. */
-function toPeer(connection: PluginConnection, launched: Launched | null): PluginPeer {
+function toPeer(plugin: string, connection: PluginConnection, launched: Launched | null): PluginPeer {
   return {
     offer: toPeerOffer(connection.offer),
-    callTool: async (invocation, context, timeoutMs) => toolOutcomeFromWire(await connection.execute(toolToWire(invocation, context), { signal: context.signal, timeoutMs, onDelta: null })),
+    callTool: async (invocation, context, timeoutMs) => {
+      const response = await connection.execute(toolToWire(invocation, context), { signal: context.signal, timeoutMs, onDelta: null });
+      try {
+        return toolOutcomeFromWire(response);
+      } catch (thrown) {
+        throw thrown instanceof PlatformError && thrown.code === 'invalid_input' ? contradiction(plugin, invocation.tool, thrown) : thrown;
+      }
+    },
     think: async (request, context, timeoutMs) => thinkFromWire(await connection.execute(thinkToWire(request), { signal: context.signal, timeoutMs, onDelta: context.onDelta })),
     checkHealth: connection.health,
     closed: launched === null ? connection.lost : launched.exited,
@@ -71,6 +78,10 @@ function toPeer(connection: PluginConnection, launched: Launched | null): Plugin
     },
   };
 }
+
+/** We have validated the call by the schema that the plugin itself offered. */
+const contradiction = (plugin: string, tool: string, error: PlatformError): PlatformError =>
+  new PlatformError('tool_failed', `The plugin "${plugin}" offers the tool "${tool}" and refuses a call that its own schema allows: ${error.message} Restart the plugin, or correct its schema.`, { cause: error });
 
 const toPeerOffer = (offer: PluginOffer): PeerOffer => ({
   name: offer.name,
