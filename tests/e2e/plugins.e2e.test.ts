@@ -97,7 +97,7 @@ describe('an agent hosted by a plugin', () => {
 
   it('is run, with its tool in the same plugin, and its secret stays where it is', async () => {
     const agent = await platform.api.post('/agents', { name: 'hosted', version: '1', configuration: { runtime: 'typescript', entrypoint: 'conformance', tools: ['conformance_secret', 'read_note'] } });
-    expect(agent.status, JSON.stringify(agent.body)).toBe(201);
+    expect(agent).toMatchObject({ status: 201 });
     await platform.api.post(`/agents/${textAt(agent.body, 'agent_id')}/publish`, {});
     const observed = async (tool: string): Promise<string> => {
       const created = await platform.api.post('/agents/hosted/runs', { input: { do: 'propose', tool, args: {} } });
