@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from tests.harness.run_driver import output, proposed, tool_step
 
+asks = pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph's interrupt() needs Python 3.11 where a graph runs async")
 
+
+@asks
 def test_a_question_of_the_graph_is_a_call_and_its_answer_resumes_the_graph(start) -> None:
     run = start("asks", "Go.")
     assert proposed(run.think()) == [("ask_person", {"request": {"question": "Block it?"}})]
@@ -12,6 +19,7 @@ def test_a_question_of_the_graph_is_a_call_and_its_answer_resumes_the_graph(star
     assert output(run.think()) == "yes / 30"
 
 
+@asks
 def test_a_question_that_was_rejected_is_answered_with_the_error(start) -> None:
     run = start("asks", "Go.")
     run.think()
@@ -30,11 +38,13 @@ def test_the_question_tool_returns_the_answer_and_fails_without_one(bridge) -> N
     assert unanswered.error.code == 2 and "`answer`" in unanswered.error.message
 
 
+@asks
 def test_a_question_without_a_tool_for_it_says_what_to_do(start) -> None:
     failed = start("asks_nobody", "Go.").think()
     assert failed.error.code == 10 and "interrupt_tool" in failed.error.message
 
 
+@asks
 def test_a_question_whose_tool_is_blocked_is_not_asked(start) -> None:
     failed = start("asks", "Go.", blocked=["ask_person"]).think()
     assert failed.error.code == 1 and "ask_person" in failed.error.message

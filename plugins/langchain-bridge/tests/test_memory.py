@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ def looks(n: int, agent: str):
 
 
 def test_runs_go_on_in_another_process_after_a_kill(effects: Path, model) -> None:
-    agents = ["executor", "react", "agent", "graph", "two_models", "asks"]
+    # LangGraph's interrupt() needs Python 3.11 where a graph runs async.
+    agents = ["executor", "react", "agent", "graph", "two_models", *(["asks"] if sys.version_info >= (3, 11) else [])]
     first = BridgeProcess("agents.py")
     tools = list(first.handshake().tools)
     runs = {agent: Run(first, model, agent, "Look.", tools) for agent in agents}

@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphRecursionError
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
@@ -70,10 +71,14 @@ async def think_with_graph(graph: Pregel[Any, Any, Any, Any], request: ThinkRequ
 async def _advance(graph: Pregel[Any, Any, Any, Any], entry: Any, config: RunnableConfig, scope: ThinkScope) -> Any:
     # Stopping before a node that asks the model spares it a second start; nodes that are not known yet are stopped in the call itself.
     before = sorted(scope.model_nodes & set(graph.nodes)) or None
+    # Before Python 3.11 LangGraph gives async nodes no config; they find this one, so that the guard sees their tools there, too.
+    token = var_child_runnable_config.set(config)
     try:
         output = await graph.ainvoke(entry, config, durability="sync", interrupt_before=before)
     except GraphRecursionError as error:
         raise StepFailed("INTERNAL", f"The graph did not come to a stop within {config.get('recursion_limit', 'its limit of')} supersteps of one think.") from error
+    finally:
+        var_child_runnable_config.reset(token)
     if scope.outside is not None:
         raise outside_the_platform(scope.outside)
     return output
