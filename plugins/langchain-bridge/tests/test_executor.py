@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 from tests.harness.model_double import calls, says
 from tests.harness.run_driver import output, proposed
 
@@ -46,12 +44,8 @@ def test_max_iterations_ends_the_run_in_langchains_words(start, model) -> None:
     for _ in range(4):
         assert len(proposed(run.think())) == 1
         run.answer("nothing")
-    assert output(run.think()) == "Agent stopped due to max iterations." or "iteration limit" in output_text(run)
+    assert "Agent stopped due to" in output(run.think())
     assert len(model.requests) == 4
-
-
-def output_text(run) -> str:
-    return json.loads(run.journal[-1].think.proposal.output)
 
 
 def test_the_result_of_a_direct_return_is_the_answer_without_another_model_call(start, model) -> None:

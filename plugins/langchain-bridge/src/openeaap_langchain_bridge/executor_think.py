@@ -100,7 +100,8 @@ def _steps_so_far(request: ThinkRequest, scope: ThinkScope) -> tuple[list[Step],
 
 def _to_action(entry: Mapping[str, Any], messages: Sequence[BaseMessage]) -> AgentAction:
     if entry.get("tool_call_id"):
-        return tool_action_class()(tool=entry["tool"], tool_input=entry["input"], log=entry["log"], message_log=list(messages), tool_call_id=entry["tool_call_id"])
+        action: AgentAction = tool_action_class()(tool=entry["tool"], tool_input=entry["input"], log=entry["log"], message_log=list(messages), tool_call_id=entry["tool_call_id"])
+        return action
     if messages:
         return AgentActionMessageLog(tool=entry["tool"], tool_input=entry["input"], log=entry["log"], message_log=list(messages))
     return AgentAction(tool=entry["tool"], tool_input=entry["input"], log=entry["log"])
@@ -110,7 +111,8 @@ def _early_finish(executor: Any, planner: Any, steps: list[Step], iterations: in
     if steps and (direct := _direct_return(executor, planner, steps[-1])) is not None:
         return direct
     if executor.max_iterations is not None and iterations >= executor.max_iterations:
-        return planner.return_stopped_response(executor.early_stopping_method, steps, **inputs)
+        stopped: AgentFinish = planner.return_stopped_response(executor.early_stopping_method, steps, **inputs)
+        return stopped
     return None
 
 

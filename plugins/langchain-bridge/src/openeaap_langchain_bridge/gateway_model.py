@@ -39,19 +39,20 @@ class GatewayModel(ChatOpenAI):
 
     @classmethod
     def of_step(cls, request: ThinkRequest, ctx: ThinkContext, scope: ThinkScope) -> GatewayModel:
-        model = cls(
-            model=request.agent.model.name or "default",
-            temperature=request.agent.model.temperature,
-            max_tokens=scope.max_tokens or None,
-            base_url=ctx.gateway_url,
-            api_key=ctx.model_token,
-            timeout=_IDLE_TIMEOUT_SECONDS,
+        options: dict[str, Any] = {
+            "model": request.agent.model.name or "default",
+            "temperature": request.agent.model.temperature,
+            "max_tokens": scope.max_tokens or None,
+            "base_url": ctx.gateway_url,
+            "api_key": ctx.model_token,
+            "timeout": _IDLE_TIMEOUT_SECONDS,
             # The control plane repeats a think that failed for want of a model; twice is enough.
-            max_retries=0,
-            streaming=True,
-            stream_usage=True,
-            use_responses_api=False,
-        )
+            "max_retries": 0,
+            "streaming": True,
+            "stream_usage": True,
+            "use_responses_api": False,
+        }
+        model = cls(**options)
         model._scope = scope
         return model
 
@@ -118,7 +119,7 @@ class _Reply:
             return chunk
         if any(message.tool_call_chunks):
             chunk = ChatGenerationChunk(message=self._renamed(message), generation_info=chunk.generation_info)
-            message = chunk.message  # type: ignore[assignment]
+            message = chunk.message
         if self._watched and isinstance(message.content, str) and message.content:
             self._scope.emit(message.content)
         self._whole = message if self._whole is None else self._whole + message  # type: ignore[assignment]

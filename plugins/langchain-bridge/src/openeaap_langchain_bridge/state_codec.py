@@ -57,7 +57,7 @@ class StateCodec:
         if not isinstance(tree, dict):
             return tree
         tag = next(iter(tree)) if len(tree) == 1 else ""
-        body = tree.get(tag)
+        body: Any = tree.get(tag)
         if tag == "$ref":
             return self._resolve(str(body))
         if tag == "$object":
