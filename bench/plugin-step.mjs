@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AGENT_DEFAULTS, NO_CONSTRAINTS, NO_USAGE } from '@openeaap/kernel';
-import { createOpenPeer, createRegistry, parsePluginFile } from '@openeaap/registry';
+import { createPeerSource, createRegistry, parsePluginFile } from '@openeaap/registry';
 import { median, quantile, table } from './statistics.mjs';
 
 const WORKER = path.join(path.dirname(fileURLToPath(import.meta.url)), '../sdk/typescript/dist/testing/conformance-worker.js');
@@ -14,7 +14,7 @@ export async function benchPluginStep() {
   const registry = await createRegistry({
     plugins: [{ kind: 'tools', name: 'here', adapter: toolsHere }, { kind: 'runtime', name: 'here-runtime', adapter: runtimeHere }],
     secret: () => undefined,
-    toOpenPeer: createOpenPeer({
+    toPeerSource: createPeerSource({
       platformVersion: 'bench', variable: () => undefined, cwd: process.cwd(), inherited: { PATH: process.env.PATH ?? '' }, setpriv: null, toImageLauncher: null,
       fetch: globalThis.fetch, onOutput: () => undefined, readPins: async () => ({}), keepPins: async () => undefined,
     }),

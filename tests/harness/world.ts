@@ -7,7 +7,7 @@ import type { AuditReport } from '@openeaap/audit';
 import { chainRows, createToAuditRow, genesisHash, verifyAudit } from '@openeaap/audit';
 import type { DriveDeps, Observation, RunStore } from '@openeaap/orchestrator';
 import { acceptRun, decideApproval, driveRun } from '@openeaap/orchestrator';
-import { createOpenPeer, createRegistry, parsePluginFile } from '@openeaap/registry';
+import { createPeerSource, createRegistry, parsePluginFile } from '@openeaap/registry';
 import { createMasker, detectInjection } from '@openeaap/security';
 import type { CommitLane, StoredAuditRow } from '@openeaap/store';
 import * as sql from '@openeaap/store';
@@ -73,7 +73,7 @@ export interface World {
 }
 
 /** Declared plugins of a test run elsewhere; none of these is started here. */
-const OPEN_PEER = {
+const PEER_SOURCE = {
   platformVersion: '0', variable: () => undefined, cwd: '.', inherited: {}, setpriv: null, toImageLauncher: null, fetch: globalThis.fetch,
   onOutput: () => undefined, readPins: async () => ({}), keepPins: async () => undefined,
 };
@@ -101,7 +101,7 @@ export async function createWorld(options: { readonly configuration?: Partial<Ag
   const store = toRunStore(pool, lane);
   const tools = createScriptedTools();
   const policy = createScriptedPolicy();
-  const registry = await createRegistry({ plugins: [{ kind: 'tools', name: 'scripted', adapter: tools.adapter }], secret: () => undefined, toOpenPeer: createOpenPeer(OPEN_PEER) });
+  const registry = await createRegistry({ plugins: [{ kind: 'tools', name: 'scripted', adapter: tools.adapter }], secret: () => undefined, toPeerSource: createPeerSource(PEER_SOURCE) });
   registry.declare('file', parsePluginFile({ plugins: options.plugins ?? [] }, 'plugins.yaml').plugins.map((declaration) => ({ declaration, generation: 1 })));
   await registry.settle(10_000);
   const observed: Observation[] = [];

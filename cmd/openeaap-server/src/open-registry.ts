@@ -3,8 +3,8 @@ import path from 'node:path';
 import type { createRetrieve } from '@openeaap/dikf';
 import { PlatformError } from '@openeaap/kernel';
 import { createNativeRuntime } from '@openeaap/native-runtime';
-import type { OpenPeerDeps, Plugin, Registry } from '@openeaap/registry';
-import { createOpenPeer, createRegistry, parsePluginFile } from '@openeaap/registry';
+import type { PeerSourceDeps, Plugin, Registry } from '@openeaap/registry';
+import { createPeerSource, createRegistry, parsePluginFile } from '@openeaap/registry';
 import { createSecurityTools } from '@openeaap/security-tools';
 import { createStandardTools } from '@openeaap/standard-tools';
 import { listPluginPins, pinTools } from '@openeaap/store';
@@ -33,7 +33,7 @@ export async function openRegistry(options: WireOptions, parts: { readonly sessi
   const registry = await createRegistry({
     plugins: builtIn.filter(({ name }) => !file.without.includes(name)),
     secret: options.secret,
-    toOpenPeer: createOpenPeer(toDeps(options, await openImageLauncher(config))),
+    toPeerSource: createPeerSource(toDeps(options, await openImageLauncher(config))),
     onNews: ({ plugin, status, detail }) => (status === 'ready' || status === 'starting' ? log.info({ plugin, status }, detail) : log.warn({ plugin, status }, detail)),
   });
   const plugins = createPluginKeeper({ pool: options.database.pool, registry, declared: file.plugins, log });
@@ -56,7 +56,7 @@ function builtInPlugins(options: WireOptions, { sessions, retrieve }: { readonly
   return plugins;
 }
 
-function toDeps({ config, database, log, secret, version }: WireOptions, toImageLauncher: ToImageLauncher | null): OpenPeerDeps {
+function toDeps({ config, database, log, secret, version }: WireOptions, toImageLauncher: ToImageLauncher | null): PeerSourceDeps {
   return {
     platformVersion: version,
     variable: secret,

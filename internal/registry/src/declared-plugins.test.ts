@@ -9,7 +9,7 @@ import { ExecuteStepEvent, StepKind } from '@openeaap/proto';
 import { PlatformError } from '@openeaap/kernel';
 import { parsePluginFile } from './declare/parse-declaration.ts';
 import { createAuthority, loadAuthority } from './launch/authority.ts';
-import { createOpenPeer } from './open-peer.ts';
+import { createPeerSource } from './peer-source.ts';
 import type { PluginNews, PluginStatus, Registry } from './registry.ts';
 import { createRegistry } from './registry.ts';
 import type { RawPlugin } from './testing/raw-plugin.ts';
@@ -40,7 +40,7 @@ async function openRegistry(entries: readonly object[], variables: Readonly<Reco
   const registry = await createRegistry({
     plugins: [],
     secret: (name) => variables[name],
-    toOpenPeer: createOpenPeer({
+    toPeerSource: createPeerSource({
       platformVersion: '0', variable: (name) => variables[name], cwd: '.', inherited: {}, setpriv: null, toImageLauncher: null, fetch: globalThis.fetch,
       onOutput: () => undefined, readPins: async () => ({}), keepPins: async () => undefined,
     }),

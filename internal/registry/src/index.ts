@@ -7,5 +7,5 @@ export { inClusterCredentials } from './launch/kubernetes-credentials.ts';
 export { kubeconfigCredentials } from './launch/kubernetes-kubeconfig.ts';
 export { createKubernetesLauncher } from './launch/kubernetes.ts';
 export type { Launcher } from './launch/launcher.ts';
-export * from './open-peer.ts';
+export * from './peer-source.ts';
 export * from './registry.ts';

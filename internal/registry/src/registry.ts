@@ -6,7 +6,7 @@ import { limitOutput } from './limit-output.ts';
 import { scrubSecrets, scrubText } from './scrub-secrets.ts';
 import type { CopyTimes } from './supervise/keep-copy.ts';
 import { COPY_TIMES } from './supervise/keep-copy.ts';
-import type { OpenPeer } from './supervise/plugin-peer.ts';
+import type { PeerSource } from './supervise/plugin-peer.ts';
 import type { SupervisedPlugin } from './supervise/supervise-plugin.ts';
 import { WAIT_FOR_COPY_MS, supervisePlugin } from './supervise/supervise-plugin.ts';
 import { toRemoteRuntime } from './to-remote-runtime.ts';
@@ -23,7 +23,7 @@ export interface RegistryOptions {
   /** The value of a secret; undefined: not configured. */
   readonly secret: (name: string) => string | undefined;
   /** How copies of a declared plugin come to be; without it nothing can be declared. */
-  readonly toOpenPeer?: (declaration: PluginDeclaration) => OpenPeer;
+  readonly toPeerSource?: (declaration: PluginDeclaration) => PeerSource;
   readonly onNews?: (news: PluginNews) => void;
   readonly clock?: Clock;
   readonly times?: CopyTimes;
@@ -203,11 +203,12 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
   }
 
   function supervise(declaration: PluginDeclaration): SupervisedPlugin {
-    if (options.toOpenPeer === undefined) throw new PlatformError('unsupported', 'This installation cannot start plugins.');
+    if (options.toPeerSource === undefined) throw new PlatformError('unsupported', 'This installation cannot start plugins.');
+    const source = options.toPeerSource(declaration);
     return supervisePlugin({
       name: declaration.name,
-      replicas: declaration.start.kind === 'command' ? declaration.replicas : 1,
-      open: options.toOpenPeer(declaration),
+      replicas: source.copies,
+      open: source.open,
       admit: (offer) => refuseConflicts(declaration.name, offer.tools),
       onChange: changed,
       times: options.times ?? COPY_TIMES,

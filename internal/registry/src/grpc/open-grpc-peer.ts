@@ -34,12 +34,15 @@ export function openLaunchedPeer(declaration: PluginDeclaration, launcher: Launc
   };
 }
 
+/** What somebody else runs is there or not; why not is told soon, and it is tried again. */
+const CONNECT_MS = 5_000;
+
 /** Opens connections to a plugin that somebody else runs. */
 export function openAddressPeer(declaration: PluginDeclaration, start: PluginStart & { readonly kind: 'address' }, deps: GrpcPeerDeps): OpenPeer {
   return async (_replica, signal) => {
     const token = start.tokenEnv === null ? null : (deps.variable(start.tokenEnv) ?? missing(declaration.name, start.tokenEnv));
     const tls = start.tls === null ? null : await readTls(declaration.name, start.tls);
-    return toPeer(declaration.name, await connectPlugin({ plugin: declaration.name, target: start.address, tls, token, platformVersion: deps.platformVersion, timeoutMs: declaration.startTimeoutMs }, signal), null);
+    return toPeer(declaration.name, await connectPlugin({ plugin: declaration.name, target: start.address, tls, token, platformVersion: deps.platformVersion, timeoutMs: Math.min(declaration.startTimeoutMs, CONNECT_MS) }, signal), null);
   };
 }
 

@@ -24,6 +24,7 @@ import type { Launched, LaunchRequest, Launcher } from './launcher.ts';
  */
 export function createKubernetesLauncher(settings: KubernetesSettings, deps: KubernetesDeps): Launcher {
   return {
+    replicates: true,
     launch: async (request, signal) => {
       // What is wrong in the declaration is said before anything is made.
       toManifests(request, settings, deps.installation, '');

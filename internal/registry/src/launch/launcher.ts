@@ -3,6 +3,8 @@
  * answers where the plugin can be reached and tells when it is gone.
  */
 export interface Launcher {
+  /** It keeps `request.replicas` copies by itself, and is asked for one launch. */
+  readonly replicates?: true;
   /**
    * Resolves when the copy can be connected to, or at least when nothing more can be done here to make it so.
    * Errors: PlatformError `unavailable` that names the plugin, what was tried and the cure, with the end of the

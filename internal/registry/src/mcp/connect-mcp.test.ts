@@ -271,7 +271,7 @@ describe('an MCP server over HTTP', () => {
     ['not a url', /is no URL/],
     ['ftp://x/', /https:/],
     ['https://user:pw@x/', /must not hold a password/],
-    ['http://mcp.example.org/', /plain http to another machine.*plain_http: true/],
+    ['http://mcp.example.org/', /plain http to another machine.*Use https/],
   ])('%s is refused before anything is sent', async (url, message) => {
     const sent: unknown[] = [];
     await expect(connect(http(url), {}, { fetch: (...args) => (sent.push(args), fetch(...args)) })).rejects.toMatchObject({ code: 'invalid_input', message: expect.stringMatching(message) });

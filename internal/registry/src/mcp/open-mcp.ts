@@ -108,8 +108,8 @@ function checkUrl(transport: HttpTransport, config: McpConfig): URL {
   };
   const url = URL.canParse(transport.url) ? new URL(transport.url) : fail('`url` is no URL. Write it as https://host/path.');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') fail('`url` must begin with https://.');
-  if (url.username !== '' || url.password !== '') fail('`url` must not hold a password. Use `bearer_secret` or `headers`.');
-  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !transport.plainHttp) fail('`url` is plain http to another machine, where anybody on the way reads and changes what is said. Use https, or say `plain_http: true`.');
+  if (url.username !== '' || url.password !== '') fail('`url` must not hold a password. Use `token_env` or `headers`.');
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !transport.plainHttp) fail('`url` is plain http to another machine, where anybody on the way reads and changes what is said. Use https.');
   return url;
 }
 

@@ -33,5 +33,11 @@ export interface PeerOffer {
   readonly changed: Readonly<Record<string, string>>;
 }
 
+/** Where the copies of a plugin come from, and how many of them there are to be. */
+export interface PeerSource {
+  readonly open: OpenPeer;
+  readonly copies: number;
+}
+
 /** Starts or finds a copy and connects to it. Errors: PlatformError with the plugin's name and the cure. */
 export type OpenPeer = (replica: number, signal: AbortSignal) => Promise<PluginPeer>;
