@@ -23,7 +23,7 @@ describe('a backend', () => {
     backendAt('http://b', { name: 'b', model: 'b-model', capabilities: ['x', 'y'] }),
   );
 
-  it.each([['', 'a'], ['a', 'a'], ['b', 'b'], ['gpt', 'a'], ['b-model', 'b'], ['x', 'a'], ['y', 'b']])('is chosen for %j: %s', (model, name) => {
+  it.each([['', 'a'], ['default', 'a'], ['a', 'a'], ['b', 'b'], ['gpt', 'a'], ['b-model', 'b'], ['x', 'a'], ['y', 'b']])('is chosen for %j: %s', (model, name) => {
     expect(selectBackend(config, model).name).toBe(name);
   });
 

@@ -11,7 +11,7 @@ from openeaap_langchain_bridge.hosted_tool import HostedTool, to_sdk_tool
 from openeaap_langchain_bridge.interrupt_tool import interrupt_tool
 from openeaap_langchain_bridge.think import think
 
-VERSION = "1.0.0"
+VERSION = "0.1.0"
 
 
 def bridge_worker(agents: Sequence[HostedAgent], name: str | None = None) -> Worker:
