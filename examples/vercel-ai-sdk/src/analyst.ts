@@ -1,6 +1,6 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { ModelInvalidOutput, ModelUnavailable, agent, calls, finish } from '@openeaap/sdk';
-import type { AgentContext, AgentRequest, Decision } from '@openeaap/sdk';
+import type { AgentContext, AgentRequest, CallProposal, Decision } from '@openeaap/sdk';
 import { streamText } from 'ai';
 import type { LanguageModelUsage, TextStreamPart, ToolSet } from 'ai';
 import { toMessages } from './to-messages.ts';
@@ -35,8 +35,7 @@ async function think(request: AgentRequest, context: AgentContext): Promise<Deci
     // Errors arrive as a part of the stream; without this they are printed as well.
     onError: () => undefined,
   });
-  const reply = await readReply(fullStream, context);
-  return toDecision(reply, tools);
+  return toDecision(await readReply(fullStream, context), tools);
 }
 
 /** 0: no limit. */
@@ -54,7 +53,19 @@ interface Reply {
 type ToolCall = Extract<TextStreamPart<ToolSet>, { readonly type: 'tool-call' }>;
 
 /** Errors: as `toModelError` has them, and the signal's reason once it is aborted. */
-async function readReply(stream: AsyncIterable<TextStreamPart<ToolSet>>, { emit, reportUsage, signal }: AgentContext): Promise<Reply> {
+async function readReply(stream: AsyncIterable<TextStreamPart<ToolSet>>, context: AgentContext): Promise<Reply> {
+  try {
+    return await collectReply(stream, context);
+  } catch (error) {
+    throw toModelError(error);
+  } finally {
+    // An aborted stream ends without an error, or with any.
+    context.signal.throwIfAborted();
+  }
+}
+
+/** Throws what went wrong as the AI SDK has it: as a part of the stream, or as its end. */
+async function collectReply(stream: AsyncIterable<TextStreamPart<ToolSet>>, { emit, reportUsage }: AgentContext): Promise<Reply> {
   let text = '';
   let isCutOff = false;
   const proposed: ToolCall[] = [];
@@ -72,28 +83,24 @@ async function readReply(stream: AsyncIterable<TextStreamPart<ToolSet>>, { emit,
         reportUsage({ model: part.response.modelId, ...toUsage(part.usage) });
         break;
       case 'error':
-        throw toModelError(part.error);
+        throw part.error;
       default:
     }
   }
-  // An aborted stream ends without an error.
-  signal.throwIfAborted();
   return { text, calls: proposed, isCutOff };
 }
 
 const toUsage = ({ inputTokens = 0, outputTokens = 0 }: LanguageModelUsage) => ({ promptTokens: inputTokens, completionTokens: outputTokens });
 
 function toDecision({ text, calls: proposed, isCutOff }: Reply, tools: ToolSet): Decision {
-  if (proposed.length > 0) return calls(proposed.map((call) => toProposal(call, proposed, tools)), { thought: text });
+  if (proposed.length > 0) return calls(proposed.map((call) => toProposal(call, tools)), { thought: text });
   if (isCutOff) throw new ModelInvalidOutput('The reply was cut off at the token limit. Be shorter.');
   if (text.trim() === '') throw new ModelInvalidOutput('The reply was empty: neither a tool call nor an answer.');
   return finish(text);
 }
 
-function toProposal({ toolCallId, toolName, input }: ToolCall, all: readonly ToolCall[], tools: ToolSet) {
+function toProposal({ toolCallId, toolName, input }: ToolCall, tools: ToolSet): CallProposal {
   if (!Object.hasOwn(tools, toolName)) throw new ModelInvalidOutput(`There is no tool "${toolName}". Call one of: ${Object.keys(tools).join(', ') || 'none'}.`);
   if (typeof input !== 'object' || input === null || Array.isArray(input)) throw new ModelInvalidOutput(`The arguments for "${toolName}" were no JSON object. Send one.`);
-  // Some servers give every call the same id; then the SDK numbers them.
-  const isUnique = all.filter((other) => other.toolCallId === toolCallId).length === 1;
-  return { tool: toolName, args: input, ...(isUnique ? { id: toolCallId } : {}) };
+  return { id: toolCallId, tool: toolName, args: input };
 }

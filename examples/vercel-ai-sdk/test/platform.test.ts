@@ -32,7 +32,7 @@ describe('in runs of the real platform, which starts the plugin itself', () => {
     await client.approvals.decide(approvalId, { verdict: 'approve', callHash });
     const run = await client.runs.wait(run_id);
     assert.equal(run.status, 'completed', JSON.stringify(run));
-    assert.match(String(run.output), /^Conclusion: 198\.51\.100\.7 is blocked/);
+    assert.match(JSON.stringify(run.output), /^"Conclusion: 198\.51\.100\.7 is blocked/);
     const steps = await client.runs.steps(run_id);
     assert.deepEqual(steps.map(({ kind }) => kind), ['think', 'act', 'think', 'act', 'act', 'think', 'act', 'think']);
     assert.ok(steps.every(({ status }) => status === 'done'));
