@@ -77,3 +77,14 @@ export function goSuite(name, home) {
   const failed = counts.failed === 0 && status !== 0 ? 1 : counts.failed;
   return { name, ...counts, failed, seconds: (Date.now() - started) / 1_000 };
 }
+
+/** Runs a script whose tests are those of Node's own runner, as TAP. */
+export function scriptSuite(name, script) {
+  console.log(`\n== ${name}`);
+  const started = Date.now();
+  const { status, stdout } = spawnSync('sh', [path.join(root, script)], { encoding: 'utf8', maxBuffer: 64e6, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TEST_REPORTER: 'tap' } });
+  const count = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(stdout)?.[1] ?? 0);
+  const counts = { passed: count('pass'), failed: count('fail'), skipped: count('skipped') + count('todo') };
+  if (status !== 0) process.stdout.write(stdout);
+  return { name, ...counts, failed: counts.failed === 0 && status !== 0 ? 1 : counts.failed, seconds: (Date.now() - started) / 1_000 };
+}

@@ -1,5 +1,5 @@
 // npm test: sets up what it needs and runs everything; ends with one line "N passed, N failed, N skipped".
-//   -- unit | db | e2e | python | go | langchain   only that part
+//   -- unit | db | e2e | python | go | langchain | examples   only that part
 // A missing optional component is skipped loudly; with CI=true it is a failure.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ensureReady, root } from './bootstrap.mjs';
 import { runChecks } from './check.mjs';
-import { goSuite, pythonSuite } from './polyglot.mjs';
+import { goSuite, pythonSuite, scriptSuite } from './polyglot.mjs';
 
 const only = process.argv.slice(2).find((arg) => !arg.startsWith('-'));
 const inCi = process.env.CI === 'true';
@@ -27,6 +27,10 @@ if (only === undefined || only === 'langchain') {
     const name = `LangChain bridge (${version})`;
     suites.push(orSkipped(name, pythonSuite(name, { home: 'plugins/langchain-bridge', environment: `.venv-${version}`, requirements: `requirements-${version}.txt`, editable: ['../../sdk/python', '.'] })));
   }
+}
+if (only === undefined || only === 'examples') {
+  suites.push(orSkipped('example LlamaIndex', pythonSuite('example LlamaIndex', { home: 'examples/llamaindex', environment: '.venv', requirements: 'requirements.txt', editable: ['../../sdk/python'] })));
+  suites.push(scriptSuite('example Vercel AI SDK', 'examples/vercel-ai-sdk/test.sh'));
 }
 if (only === undefined || only === 'e2e') suites.push(vitestSuite('end to end', 'e2e'));
 report(suites);
