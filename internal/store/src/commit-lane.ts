@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import type { AuditFact, Clock, CommitResult, RunCommit } from '@openeaap/kernel';
 import { PlatformError } from '@openeaap/kernel';
-import type { AuditRow, ChainHead, UnchainedAuditRow } from './audit/audit-row.ts';
+import type { AuditRow, ChainHead, ChainedAuditRow, UnchainedAuditRow } from './audit/audit-row.ts';
 import { LOCK_CHAIN, READ_CHAIN_HEAD } from './audit/read-chain-head.ts';
 import type { Queryable } from './database.ts';
 import type { Statement } from './database.ts';
@@ -10,6 +10,8 @@ import type { CommittedRow } from './runs/commit-runs.ts';
 import { readAnswers, toCommitStatement } from './runs/commit-runs.ts';
 import type { HeldConnection } from './held-connection.ts';
 import { createHeldConnection } from './held-connection.ts';
+import type { TypeOids } from './runs/read-commit-types.ts';
+import { readCommitTypes } from './runs/read-commit-types.ts';
 import { READ_FENCE } from './runs/read-fence.ts';
 
 /**
@@ -49,7 +51,7 @@ export interface CommitLaneOptions {
   readonly chainId: string;
   /** Masks a fact into a row; throws only for a programming error. From the audit room. */
   readonly toAuditRow: (fact: AuditFact) => UnchainedAuditRow;
-  readonly chain: (head: ChainHead, rows: readonly UnchainedAuditRow[]) => readonly AuditRow[];
+  readonly chain: (head: ChainHead, rows: readonly UnchainedAuditRow[]) => readonly ChainedAuditRow[];
   readonly genesis: (chainId: string) => string;
   readonly clock: Clock;
   /** Most commits in one statement. 32: with 64 the node waits longer for the larger answer than it saves, measured at 256 runs. */
@@ -98,6 +100,8 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
   /** The same connection for every group: another one would have to plan the statement again. Every row is found by a key, and no statement is long enough to be compiled. */
   const connection: HeldConnection = createHeldConnection(pool, 'SET enable_seqscan = off; SET jit = off');
   let head: ChainHead = { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) };
+  /** As this database has them; read together with the head. */
+  let oids: TypeOids = new Map();
   /** The database may hold more of the chain than `head` says. True at first: the chain may be an old one. */
   let doubtful = true;
   let pumping: Promise<void> | null = null;
@@ -218,7 +222,7 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
 
   function prepare(group: readonly RunEntry[]): Prepared {
     const rows = options.chain(head, group.flatMap((entry) => entry.rows));
-    return { ...toCommitStatement(group.map((entry) => entry.commit), rows), head: tailOf(rows, head) };
+    return { ...toCommitStatement(group.map((entry) => entry.commit), rows, oids), head: tailOf(rows, head) };
   }
 
   async function recover(group: readonly RunEntry[], error: PlatformError): Promise<void> {
@@ -289,6 +293,7 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
         // A transaction of ours whose answer was lost may still be running; it holds the lock until it is over.
         await run(pool, LOCK_CHAIN, [options.chainId]);
         const { rows } = await run<{ chain_seq: string; row_hash: string }>(pool, READ_CHAIN_HEAD, [options.chainId]);
+        oids = await readCommitTypes(pool);
         const newest = rows[0];
         head =
           newest === undefined
@@ -308,7 +313,7 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
 
 interface Prepared {
   readonly statement: Statement;
-  readonly values: readonly string[];
+  readonly values: readonly (string | Buffer)[];
   readonly head: ChainHead;
 }
 

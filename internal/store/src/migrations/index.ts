@@ -6,6 +6,7 @@ import { approvalVotes } from './0004_approvals.ts';
 import { operations } from './0005_operations.ts';
 import { endedRuns } from './0006_ended_runs.ts';
 import { schedules } from './0007_schedules.ts';
+import { commitRows } from './0008_commit_rows.ts';
 
 /** Every migration, oldest first. One that has been released is never changed. */
-export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns, schedules];
+export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns, schedules, commitRows];
