@@ -18,11 +18,13 @@ import { READ_FENCE } from './runs/read-fence.ts';
  * The one way in which this process writes what is audited.
  *
  * Invariants:
- *  L1 At most one statement or transaction of the lane is under way. So the audit chain of this writer has one
- *     tail and cannot fork, and whatever waits meanwhile is written together by the next statement:
- *     alone when idle (no delay), in groups under load (few transactions). The next statement is sent before
- *     the callers of the last are told, so that the database works while their runs go on here.
- *  L2 A refused fence of one run never harms the commit of another: the group is sent again one by one.
+ *  L1 The database does one statement or transaction of the lane after the other. So the audit chain of this writer has
+ *     one tail and cannot fork, and whatever waits meanwhile is written together by the next statement:
+ *     alone when idle (no delay), in groups under load (few transactions). A whole group is sent behind the one that
+ *     is under way, over the same connection, so that the database works while runs go on here. It is chained to what
+ *     that one will have written, and fails with it.
+ *  L2 A refused fence of one run never harms the commit of another: the group is sent again one by one, and what was
+ *     sent behind it is sent again.
  *  L3 A commit whose answer was lost is sent again until the database answers. Its `commitNo` tells
  *     whether it had been written; it is never written twice.
  *  L4 The chain's head in memory moves only after the database has said yes; after any doubt it is read again.
@@ -80,9 +82,14 @@ interface AuditEntry {
   readonly reject: (error: PlatformError) => void;
 }
 
+/** Groups that are under way at once: the one that the database is at, and one that lies ready for it. */
+const SENT_LIMIT = 2;
+
 /** A group that has been sent: its answer, and the head of the chain if it holds. */
 interface Sent {
   readonly group: readonly RunEntry[];
+  /** It was sent before the answer of the group before it, and fails with that one: a refusal says nothing about its fences. */
+  readonly isBehind: boolean;
   readonly head: ChainHead;
   readonly answer: Promise<Answer>;
 }
@@ -105,6 +112,8 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
   /** The database may hold more of the chain than `head` says. True at first: the chain may be an old one. */
   let doubtful = true;
   let pumping: Promise<void> | null = null;
+  /** Groups without an answer, oldest first. */
+  const sent: Sent[] = [];
 
   return {
     commitRun: (commit) =>
@@ -138,6 +147,13 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
     if (queue.length >= queueLimit) return entry.reject(new PlatformError('unavailable', 'Too much waits for the database. Try again later.'));
     queue.push(entry);
     pumping ??= pump();
+    sendBehind();
+  }
+
+  /** L1. Only a whole group: smaller ones would make more transactions of the same commits. */
+  function sendBehind(): void {
+    if (sent.length === 0 || sent.length >= SENT_LIMIT || queue.length < groupLimit || queue[0]?.kind !== 'run') return;
+    sent.push(send(takeGroup()));
   }
 
   /** L5. */
@@ -183,18 +199,33 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
 
   /** Groups of runs, one after the other, until something else is next or something is wrong. */
   async function runGroups(): Promise<void> {
-    for (let sent: Sent | null = sendGroup(); sent !== null; ) {
-      const answer: Answer = await sent.answer;
-      if (answer.kind === 'failed') return recover(sent.group, answer.error);
-      head = sent.head;
-      const next: Sent | null = queue[0]?.kind === 'run' ? sendGroup() : null;
-      tell(sent.group, answer.rows);
-      sent = next;
+    sendNext();
+    for (let first = sent[0]; first !== undefined; first = sent[0]) {
+      const answer = await first.answer;
+      if (answer.kind === 'failed') return recoverAll(answer.error);
+      sent.shift();
+      head = first.head;
+      sendNext();
+      tell(first.group, answer.rows);
     }
   }
 
-  function sendGroup(): Sent {
-    return send(takeGroup());
+  function sendNext(): void {
+    if (sent.length === 0 && queue[0]?.kind === 'run') sent.push(send(takeGroup()));
+    sendBehind();
+  }
+
+  /** The oldest group has failed, so what was sent behind it has too, or its answer is lost as well: it waits to be sent again (L3). */
+  async function recoverAll(error: PlatformError): Promise<void> {
+    const [failed, ...others] = sent;
+    for (const behind of others) {
+      const answer = await behind.answer;
+      // Sent again, what was written all the same is refused, and its number tells (L3).
+      if (answer.kind === 'written') doubtful = true;
+    }
+    sent.length = 0;
+    queue.unshift(...others.flatMap(({ group }) => group));
+    if (failed !== undefined) await recover(failed, error);
   }
 
   function takeGroup(): RunEntry[] {
@@ -205,28 +236,30 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
 
   /** Sent in this very turn of the event loop. */
   function send(group: readonly RunEntry[]): Sent {
+    const before = sent.at(-1);
     let prepared: Prepared;
     try {
-      prepared = prepare(group);
+      prepared = prepare(group, before?.head ?? head, before === undefined ? null : before.head.hash);
     } catch (thrown) {
       // What cannot even be written down is the fault of the commit, never of the way to the database.
       const error = new PlatformError('internal', 'A commit could not be turned into rows.', { cause: thrown });
-      return { group, head, answer: Promise.resolve({ kind: 'failed', error }) };
+      return { group, isBehind: false, head: before?.head ?? head, answer: Promise.resolve({ kind: 'failed', error }) };
     }
     const answer = connection.run<CommittedRow>(prepared.statement, prepared.values).then(
       (rows): Answer => ({ kind: 'written', rows }),
       (thrown: unknown): Answer => ({ kind: 'failed', error: toStoreError(thrown) }),
     );
-    return { group, head: prepared.head, answer };
+    return { group, isBehind: before !== undefined, head: prepared.head, answer };
   }
 
-  function prepare(group: readonly RunEntry[]): Prepared {
-    const rows = options.chain(head, group.flatMap((entry) => entry.rows));
-    return { ...toCommitStatement(group.map((entry) => entry.commit), rows, oids), head: tailOf(rows, head) };
+  function prepare(group: readonly RunEntry[], from: ChainHead, after: string | null): Prepared {
+    const auditRows = options.chain(from, group.flatMap((entry) => entry.rows));
+    const tail = tailOf(auditRows, from);
+    return { ...toCommitStatement({ commits: group.map((entry) => entry.commit), auditRows, after, headHash: tail.hash }, oids), head: tail };
   }
 
-  async function recover(group: readonly RunEntry[], error: PlatformError): Promise<void> {
-    if (group.length === 1 && error.code !== 'unavailable') return settle(group[0] as RunEntry, error);
+  async function recover({ group, isBehind }: Sent, error: PlatformError): Promise<void> {
+    if (group.length === 1 && !isBehind && error.code !== 'unavailable') return settle(group[0] as RunEntry, error);
     if (error.code === 'unavailable') {
       doubtful = true;
       options.onRetry?.(error);
@@ -241,11 +274,11 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
       try {
         if (refused === null) {
           if (doubtful) await rereadHead();
-          const sent = send([entry]);
-          const answer = await sent.answer;
-          if (answer.kind === 'failed') throw answer.error;
-          head = sent.head;
-          return tell(sent.group, answer.rows);
+          const { answer, head: next } = send([entry]);
+          const answered = await answer;
+          if (answered.kind === 'failed') throw answered.error;
+          head = next;
+          return tell([entry], answered.rows);
         }
         return await answerRefusal(entry, refused);
       } catch (thrown) {
@@ -313,7 +346,7 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
 
 interface Prepared {
   readonly statement: Statement;
-  readonly values: readonly (string | Buffer)[];
+  readonly values: readonly (string | Buffer | null)[];
   readonly head: ChainHead;
 }
 

@@ -8,8 +8,8 @@ import type { ChangedAct, PlacedEvent } from './commit-rows.ts';
 import { COMMIT_AUDIT, COMMIT_CHANGE, COMMIT_EVENT, COMMIT_RUN, COMMIT_STEP, COMMIT_USAGE, toChangedAct } from './commit-rows.ts';
 import type { TypeOids } from './read-commit-types.ts';
 
-/** The number of the first parameter behind the three that every form has. */
-const FIRST_PART = 4;
+/** The number of the first parameter behind the five that every form has. */
+const FIRST_PART = 6;
 
 const AUDIT_COLUMNS = COMMIT_AUDIT.columns.map(({ name }) => name).join(', ');
 
@@ -128,10 +128,19 @@ const SETTLEMENTS = (n: number): string => `, settled AS (
   WHERE c.tenant_id = q.tenant_id AND c.counter = q.counter
 )`;
 
-/** One row for all: reading a row for each commit took a tenth of a node's time. */
+/**
+ * One row for all: reading a row for each commit took a tenth of a node's time.
+ *
+ * The session remembers the hash of the newest audit row that it has written ($5), and forgets it again when the statement
+ * fails. A statement that was sent before the answer of the one before it is there says what that one must have left ($4):
+ * if it failed, or was sent by another connection, this one fails too and the chain has no hole.
+ */
 const RESULT = `
 SELECT string_agg(ran.last_seq || ' ' || ran.signal_no, ',' ORDER BY ran.i) AS answers,
-  CASE WHEN count(*) FILTER (WHERE ran.user_id <> '') < (SELECT count(*) FROM item) THEN openeaap_refuse() END AS guard
+  CASE WHEN count(*) FILTER (WHERE ran.user_id <> '') < (SELECT count(*) FROM item)
+      OR ($4::text IS NOT NULL AND current_setting('openeaap.chain_head', true) IS DISTINCT FROM $4)
+    THEN openeaap_refuse()::text
+    ELSE set_config('openeaap.chain_head', $5, false) END AS guard
 FROM ran`;
 
 /** Parts that a commit may have nothing for. Even unused, each costs the statement its start-up (relations, indexes), so they are left out. */
@@ -167,8 +176,17 @@ export function readAnswers(rows: readonly CommittedRow[]): readonly { readonly 
   });
 }
 
+/** What is written together: commits, their chained audit rows, and the head of the chain before and after them. */
+export interface CommitGroup {
+  readonly commits: readonly RunCommit[];
+  readonly auditRows: readonly ChainedAuditRow[];
+  /** Hash that the statement before on this connection must have left; null: its answer is known. */
+  readonly after: string | null;
+  readonly headHash: string;
+}
+
 /** The statement that writes these commits, and its parameters. */
-export function toCommitStatement(commits: readonly RunCommit[], auditRows: readonly ChainedAuditRow[], oids: TypeOids): { readonly statement: Statement; readonly values: readonly (string | Buffer)[] } {
+export function toCommitStatement({ commits, auditRows, after, headHash }: CommitGroup, oids: TypeOids): { readonly statement: Statement; readonly values: readonly (string | Buffer | null)[] } {
   const rows = <Item>(type: CompositeType<Item>, placed: Placed<Item>): Buffer => toCompositeArray(type, oids.get(type.name) ?? 0, placed.items, placed.places);
   const json = <T>(pick: (commit: RunCommit) => readonly T[], shape: (item: T, i: number) => object): object[] => commits.flatMap((commit, i) => pick(commit).map((item) => shape(item, i)));
   const open = json((c) => c.openApprovals, (approval, i) => ({ i, ...fromNewApproval(approval) }));
@@ -193,6 +211,8 @@ export function toCommitStatement(commits: readonly RunCommit[], auditRows: read
       rows(COMMIT_RUN, { items: commits, places: commits.map((_c, i) => i) }),
       rows(COMMIT_EVENT, events),
       rows(COMMIT_AUDIT, { items: auditRows, places: [] }),
+      after,
+      headHash,
       ...present.map((letter) => parts[letter] as string | Buffer),
     ],
   };
