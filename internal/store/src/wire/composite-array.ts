@@ -126,10 +126,7 @@ function writeJson(to: ByteWriter, json: string): void {
 }
 
 /** Nearly every text is storable, and a look at it is cheaper than making it anew. */
-const toStorableFast = (value: string): string => (value.includes('\0') || !isWellFormed(value) ? toStorable(value) : value);
-
-const LONE_SURROGATE = /[\uD800-\uDFFF]/;
-const isWellFormed = (value: string): boolean => !LONE_SURROGATE.test(value) || toStorable(value) === value;
+const toStorableFast = (value: string): string => (value.isWellFormed() && !value.includes('\0') ? value : toStorable(value));
 
 /** 2000-01-01, from which PostgreSQL counts. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
