@@ -185,7 +185,7 @@ interface Committed {
 /** Pausing and ending hold only if no signal is unread; going on does not care (a signal is seen at the next look). */
 async function commit(state: RunState, fragment: Fragment, plan: Plan, deps: DriveDeps, stop: AbortSignal): Promise<Committed> {
   const end = plan.action.kind === 'stop' ? plan.action.end : null;
-  const request: RunCommit = { ...fragment, journal: state.steps, lease: state.lease, commitNo: state.commitNo, expectSignalNo: end === null ? null : state.signals.signalNo, to: end };
+  const request = toCommit(state, fragment, end, end === null ? null : state.signals.signalNo);
   try {
     return { result: await deps.store.commitRun(request), plan };
   } catch (thrown) {
@@ -195,13 +195,28 @@ async function commit(state: RunState, fragment: Fragment, plan: Plan, deps: Dri
   }
 }
 
+const toCommit = (state: RunState, fragment: Fragment, to: RunCommit['to'], expectSignalNo: number | null): RunCommit => ({
+  lease: state.lease,
+  commitNo: state.commitNo,
+  expectSignalNo,
+  to,
+  journal: state.steps,
+  steps: fragment.steps,
+  events: fragment.events,
+  audit: fragment.audit,
+  openApprovals: fragment.openApprovals,
+  expireApprovals: fragment.expireApprovals,
+  usage: fragment.usage,
+  settlements: fragment.settlements,
+});
+
 /** The store will never take what the step produced: the run ends without it, rather than hang or go on without a record. */
 async function failPlainly(state: RunState, deps: DriveDeps, stop: AbortSignal): Promise<Committed> {
   const plan = planFailure({ ...state, prepared: new Set() }, { code: 'internal', message: 'The result of a step could not be stored.' }, deps);
   const to = plan.action.kind === 'stop' ? plan.action.end : null;
   for (let waitMs: number = FAIL_RETRY_MS.first; ; waitMs = Math.min(waitMs * 2, FAIL_RETRY_MS.longest)) {
     try {
-      const result = await deps.store.commitRun({ ...plan.fragment, journal: state.steps, lease: state.lease, commitNo: state.commitNo, expectSignalNo: null, to });
+      const result = await deps.store.commitRun(toCommit(state, plan.fragment, to, null));
       return { result, plan };
     } catch (thrown) {
       if (stop.aborted) throw thrown;

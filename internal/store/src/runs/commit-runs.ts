@@ -2,8 +2,9 @@ import type { RunCommit, Step, UsageEntry } from '@openeaap/kernel';
 import type { ChainedAuditRow } from '../audit/audit-row.ts';
 import type { Statement } from '../database.ts';
 import { toJsonb } from '../database.ts';
-import type { CompositeType } from '../wire/composite-array.ts';
-import { toCompositeArray } from '../wire/composite-array.ts';
+import { createByteWriter } from '../wire/byte-writer.ts';
+import type { CompositeType, Placed } from '../wire/composite-array.ts';
+import { writeCompositeArray } from '../wire/composite-array.ts';
 import type { ChangedAct, PlacedEvent } from './commit-rows.ts';
 import { COMMIT_AUDIT, COMMIT_CHANGE, COMMIT_EVENT, COMMIT_RUN, COMMIT_STEP, COMMIT_USAGE, toChangedAct } from './commit-rows.ts';
 import type { TypeOids } from './read-commit-types.ts';
@@ -187,7 +188,6 @@ export interface CommitGroup {
 
 /** The statement that writes these commits, and its parameters. */
 export function toCommitStatement({ commits, auditRows, after, headHash }: CommitGroup, oids: TypeOids): { readonly statement: Statement; readonly values: readonly (string | Buffer | null)[] } {
-  const rows = <Item>(type: CompositeType<Item>, placed: Placed<Item>): Buffer => toCompositeArray(type, oids.get(type.name) ?? 0, placed.items, placed.places);
   const json = <T>(pick: (commit: RunCommit) => readonly T[], shape: (item: T, i: number) => object): object[] => commits.flatMap((commit, i) => pick(commit).map((item) => shape(item, i)));
   const open = json((c) => c.openApprovals, (approval, i) => ({ i, ...fromNewApproval(approval) }));
   const expire = json((c) => c.expireApprovals, (id, i) => ({ i, id }));
@@ -198,30 +198,46 @@ export function toCommitStatement({ commits, auditRows, after, headHash }: Commi
   const events = place<PlacedEvent>(commits, (c, add) => c.events.forEach((event, index) => add({ event, fromLast: index + 1 - c.events.length })));
   const usage = place<UsageEntry>(commits, (c, add) => c.usage.forEach(add));
   const parts = {
-    s: steps.fresh.items.length > 0 ? rows(COMMIT_STEP, steps.fresh) : null,
-    c: steps.changed.items.length > 0 ? rows(COMMIT_CHANGE, steps.changed) : null,
-    a: touchesApprovals ? toJsonb({ open, expire }) : null,
-    u: usage.items.length > 0 ? rows(COMMIT_USAGE, usage) : null,
-    q: settlements.length > 0 ? toJsonb(settlements) : null,
+    s: steps.fresh.items.length > 0,
+    c: steps.changed.items.length > 0,
+    a: touchesApprovals,
+    u: usage.items.length > 0,
+    q: settlements.length > 0,
   };
-  const present = PARTS.filter(({ letter }) => parts[letter] !== null).map(({ letter }) => letter);
-  return {
-    statement: FORMS.get(present.join('')) as Statement,
-    values: [
-      rows(COMMIT_RUN, { items: commits, places: commits.map((_c, i) => i) }),
-      rows(COMMIT_EVENT, events),
-      rows(COMMIT_AUDIT, { items: auditRows, places: [] }),
-      after,
-      headHash,
-      ...present.map((letter) => parts[letter] as string | Buffer),
-    ],
+  const present = PARTS.filter(({ letter }) => parts[letter]).map(({ letter }) => letter);
+  const rows = createRowsWriter(commits.length * BYTES_PER_COMMIT, oids);
+  const write = {
+    s: () => rows.write(COMMIT_STEP, steps.fresh),
+    c: () => rows.write(COMMIT_CHANGE, steps.changed),
+    a: () => () => toJsonb({ open, expire }),
+    u: () => rows.write(COMMIT_USAGE, usage),
+    q: () => () => toJsonb(settlements),
   };
+  const values = [
+    rows.write(COMMIT_RUN, { items: commits, places: [] }),
+    rows.write(COMMIT_EVENT, events),
+    rows.write(COMMIT_AUDIT, { items: auditRows, places: [] }),
+    () => after,
+    () => headHash,
+    ...present.map((letter) => write[letter]()),
+  ];
+  return { statement: FORMS.get(present.join('')) as Statement, values: values.map((value) => value()) };
 }
 
-/** Rows, and beside each the place of its commit. */
-interface Placed<Item> {
-  readonly items: readonly Item[];
-  readonly places: readonly number[];
+/** What a commit takes on average; too little costs a copy of what is written. */
+const BYTES_PER_COMMIT = 2_048;
+
+/** All rows of a statement in one piece of memory; each parameter can be had when all have been written. */
+function createRowsWriter(expectedBytes: number, oids: TypeOids): { readonly write: <Item>(type: CompositeType<Item>, placed: Placed<Item>) => () => Buffer } {
+  const to = createByteWriter(expectedBytes);
+  return {
+    write: (type, placed) => {
+      const from = to.written();
+      writeCompositeArray(to, type, oids.get(type.name) ?? 0, placed);
+      const end = to.written();
+      return () => to.bytes(from, end);
+    },
+  };
 }
 
 function place<Item>(commits: readonly RunCommit[], each: (commit: RunCommit, add: (item: Item) => void) => void): Placed<Item> {

@@ -1,6 +1,6 @@
 /**
  * Bytes that are written one after the other, big-endian, as PostgreSQL's binary formats are. It grows by itself.
- * A writer is used once: `bytes` gives away what it has written.
+ * A writer is used once: when all is written, `bytes` gives it away.
  */
 export interface ByteWriter {
   readonly byte: (value: number) => void;
@@ -14,7 +14,9 @@ export interface ByteWriter {
   /** Room for a length that is not known yet; `endSized` fills it in with what was written since. */
   readonly beginSized: () => number;
   readonly endSized: (at: number) => void;
-  readonly bytes: () => Buffer;
+  readonly written: () => number;
+  /** What was written from one place to another; without them, all. */
+  readonly bytes: (from?: number, to?: number) => Buffer;
 }
 
 /** At most so many bytes of UTF-8 make one unit of a string. */
@@ -102,7 +104,8 @@ export function createByteWriter(expectedBytes: number): ByteWriter {
     },
     beginSized,
     endSized,
-    bytes: () => buffer.subarray(0, at),
+    written: () => at,
+    bytes: (from = 0, to = at) => buffer.subarray(from, to),
   };
 }
 

@@ -30,30 +30,42 @@ type Pick<Item, Value> = (item: Item, place: number) => Value | null | undefined
 /** Of PostgreSQL's own types; they are the same in every server. */
 const TYPE_OIDS = { bool: 16, int8: 20, int4: 23, text: 25, timestamptz: 1184, uuid: 2950, jsonb: 3802 } as const;
 
-/** Bytes of an array's header: dimensions, has-nulls, type, length, lower bound. */
-const HEADER_BYTES = 20;
 const JSONB_VERSION = 1;
 
 /** `oid` is that of the type, which each database numbers for itself. `places` are those of the items, one for each. */
 export function toCompositeArray<Item>(type: CompositeType<Item>, oid: number, items: readonly Item[], places: readonly number[]): Buffer {
-  const to = createByteWriter(HEADER_BYTES + items.length * type.columns.length * 24);
+  const to = createByteWriter(items.length * type.columns.length * BYTES_PER_VALUE);
+  writeCompositeArray(to, type, oid, { items, places });
+  return to.bytes();
+}
+
+/** What a value takes on average, with its type and its length; too little costs a copy. */
+const BYTES_PER_VALUE = 32;
+
+/** Rows, and beside each the place of its commit. */
+export interface Placed<Item> {
+  readonly items: readonly Item[];
+  readonly places: readonly number[];
+}
+
+/** The same into a writer that others write to as well. */
+export function writeCompositeArray<Item>(to: ByteWriter, type: CompositeType<Item>, oid: number, { items, places }: Placed<Item>): void {
+  const { columns } = type;
   to.int4(items.length === 0 ? 0 : 1);
   to.int4(0);
   to.int4(oid);
-  if (items.length > 0) {
-    to.int4(items.length);
-    to.int4(1);
-  }
-  for (const [index, item] of items.entries()) {
+  if (items.length === 0) return;
+  to.int4(items.length);
+  to.int4(1);
+  for (let index = 0; index < items.length; index += 1) {
     const row = to.beginSized();
-    to.int4(type.columns.length);
-    for (const column of type.columns) {
+    to.int4(columns.length);
+    for (const column of columns) {
       to.int4(TYPE_OIDS[column.sqlType]);
-      column.write(to, item, places[index] ?? index);
+      column.write(to, items[index] as Item, places[index] ?? index);
     }
     to.endSized(row);
   }
-  return to.bytes();
 }
 
 export const text = <Item>(name: string, pick: Pick<Item, string>): Column<Item> =>
