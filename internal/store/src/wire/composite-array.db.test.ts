@@ -81,6 +81,20 @@ describe('rows as a binary array', () => {
   test.each(['', 'x', '01a20de2-dc7f-7363-9b10-4d4752a71ce', '01a20de2-dc7f-7363-9b10-4d4752a71ce33', '01a20de2-dc7f-7363-9b10-4d4752a71cg3'])('refuse %j, which is no UUID', (id) => {
     expect(() => toCompositeArray(EVERY_KIND, 1, [{ ...NOTHING, id }], [0])).toThrow(RangeError);
   });
+
+  test.each([
+    [{ big: 1.5 }, 'big is 1.5'],
+    [{ big: Number.NaN }, 'big is NaN'],
+    [{ big: 2 ** 53 }, 'big is 9007199254740992'],
+    [{ at: new Date(Number.NaN) }, 'at is no time'],
+    [{ exact: 'yesterday' }, 'exact is no time'],
+  ])('refuse %j, and say which column it is', (changes, message) => {
+    expect(() => toCompositeArray(EVERY_KIND, 1, [{ ...NOTHING, ...changes }], [0])).toThrow(message);
+  });
+
+  test.each([0.5, 2 ** 31, Number.NaN])('refuse %d where a whole number of 32 bits belongs', (place) => {
+    expect(() => toCompositeArray(EVERY_KIND, 1, [NOTHING], [place])).toThrow('i is');
+  });
 });
 
 describe('the types of commits', () => {

@@ -73,12 +73,14 @@ export const text = <Item>(name: string, pick: Pick<Item, string>): Column<Item>
 
 export const int4 = <Item>(name: string, pick: Pick<Item, number>): Column<Item> =>
   column(name, 'int4', pick, (to, value) => {
+    if (value !== (value | 0)) throw new RangeError(`${name} is ${value}, which is no whole number of 32 bits`);
     to.int4(4);
     to.int4(value);
   });
 
 export const int8 = <Item>(name: string, pick: Pick<Item, number>): Column<Item> =>
   column(name, 'int8', pick, (to, value) => {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`${name} is ${value}, which is no whole number`);
     to.int4(8);
     to.int8(value);
   });
@@ -98,7 +100,7 @@ export const uuid = <Item>(name: string, pick: Pick<Item, string>): Column<Item>
 export const timestamptz = <Item>(name: string, pick: Pick<Item, Date>): Column<Item> =>
   column(name, 'timestamptz', pick, (to, value) => {
     to.int4(8);
-    to.int8((value.getTime() - POSTGRES_EPOCH_MS) * 1_000);
+    to.int8(checkMicros(name, (value.getTime() - POSTGRES_EPOCH_MS) * 1_000));
   });
 
 /** RFC 3339 in UTC with exactly six digits of a second. */
@@ -106,7 +108,7 @@ export const timestamptzText = <Item>(name: string, pick: Pick<Item, string>): C
   // The rows of one statement were made in the same few milliseconds.
   let last = { text: '', micros: 0 };
   return column(name, 'timestamptz', pick, (to, value) => {
-    if (value !== last.text) last = { text: value, micros: toMicros(value) };
+    if (value !== last.text) last = { text: value, micros: checkMicros(name, toMicros(value)) };
     to.int4(8);
     to.int8(last.micros);
   });
@@ -143,5 +145,10 @@ const toStorableFast = (value: string): string => (value.isWellFormed() && !valu
 /** 2000-01-01, from which PostgreSQL counts. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 const MICROS_AT = 'YYYY-MM-DDTHH:MM:SS.mmm'.length;
+
+function checkMicros(name: string, micros: number): number {
+  if (!Number.isSafeInteger(micros)) throw new RangeError(`${name} is no time`);
+  return micros;
+}
 
 const toMicros = (value: string): number => (Date.parse(`${value.slice(0, MICROS_AT)}Z`) - POSTGRES_EPOCH_MS) * 1_000 + Number(value.slice(MICROS_AT, MICROS_AT + 3));
