@@ -5,7 +5,7 @@
 export interface ByteWriter {
   readonly byte: (value: number) => void;
   readonly int4: (value: number) => void;
-  /** A whole number of at most 2^53. */
+  /** A whole number, as exact as a number can be. */
   readonly int8: (value: number) => void;
   readonly uuid: (value: string) => void;
   readonly text: (value: string) => void;

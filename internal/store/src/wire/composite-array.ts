@@ -147,7 +147,7 @@ const POSTGRES_EPOCH_MS = 946_684_800_000;
 const MICROS_AT = 'YYYY-MM-DDTHH:MM:SS.mmm'.length;
 
 function checkMicros(name: string, micros: number): number {
-  if (!Number.isSafeInteger(micros)) throw new RangeError(`${name} is no time`);
+  if (!Number.isInteger(micros)) throw new RangeError(`${name} is no time`);
   return micros;
 }
 
