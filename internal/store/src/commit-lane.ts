@@ -104,8 +104,11 @@ export function createCommitLane(options: CommitLaneOptions): CommitLane {
   const retryMs = options.retryMs ?? { first: 50, longest: 2_000 };
   const queue: (RunEntry | AuditEntry)[] = [];
   const closing = new AbortController();
-  /** The same connection for every group: another one would have to plan the statement again. Every row is found by a key, and no statement is long enough to be compiled. */
-  const connection: HeldConnection = createHeldConnection(pool, 'SET enable_seqscan = off; SET jit = off');
+  /**
+   * The same connection for every group: another one would have to plan the statement again. Every row is found by a key, no
+   * statement is long enough to be compiled, and no group is worth a plan of its own.
+   */
+  const connection: HeldConnection = createHeldConnection(pool, 'SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan');
   let head: ChainHead = { chainId: options.chainId, seq: 0, hash: options.genesis(options.chainId) };
   /** As this database has them; read together with the head. */
   let oids: TypeOids = new Map();
