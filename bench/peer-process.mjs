@@ -20,8 +20,8 @@ export function startProgram(file, args, env) {
 }
 
 /** Starts a worker process, of every engine with the flags of Node that `npm run serve` uses. `call` waits for the answer to one command, for `limitMs` at most. */
-export function startWorker() {
-  const { child, ended, tail } = watch(fork(fileURLToPath(new URL('worker.mjs', import.meta.url)), [], { execArgv: [...NODE_FLAGS], env: { ...process.env, ...QUIET }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }));
+export function startWorker(flags = []) {
+  const { child, ended, tail } = watch(fork(fileURLToPath(new URL('worker.mjs', import.meta.url)), [], { execArgv: [...NODE_FLAGS, ...flags], env: { ...process.env, ...QUIET }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }));
   const waiting = new Map();
   let lastId = 0;
   let onReached = () => undefined;

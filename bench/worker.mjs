@@ -42,6 +42,8 @@ const COMMANDS = {
     for (let n = 0; n < count; n += 1) void engine.start(`${prefix}-${n}`).catch(() => undefined);
   },
   recover: ({ ids }) => engine.recover(ids),
+  /** CPU time of this process so far, in microseconds. */
+  cpu: async () => process.cpuUsage(),
   close: async () => {
     await engine.close();
     // What an engine leaves behind (timers, pools) must not keep the process.

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ActStep, AuditFact, ClaimedRun, NewApproval, RunCommit } from '@openeaap/kernel';
@@ -21,7 +22,7 @@ afterEach(() => world.close());
 
 async function claimed(n = 1): Promise<readonly ClaimedRun[]> {
   for (let i = 0; i < n; i += 1) await world.accept(`task ${i}`);
-  return node.claim();
+  return node.claim([], n);
 }
 
 const fact = (runId: string, stepNo = 1): AuditFact => ({
@@ -52,6 +53,13 @@ const commitOf = (run: ClaimedRun, rest: Partial<RunCommit> = {}): RunCommit => 
   settlements: [],
   ...rest,
 });
+
+/** The streams of the connections that are made from now on. */
+function watchStreams(): Socket[] {
+  const streams: Socket[] = [];
+  world.pool.on('connect', (client) => streams.push((client as unknown as { connection: { stream: Socket } }).connection.stream));
+  return streams;
+}
 
 /** Everything that a commit writes, counted. */
 const written = async (runId: string): Promise<object> => ({
@@ -140,10 +148,58 @@ describe('R3: one transition, one transaction', () => {
     expect(await world.verify()).toMatchObject({ ok: true, rows: 90 });
   });
 
+  test('L1: a group is sent behind the one that the database is at, and is written after it', async () => {
+    const runs = await claimed(64);
+    const streams = watchStreams();
+    await world.cutConnections();
+    const locker = new Client({ connectionString: world.url });
+    await locker.connect();
+    await locker.query('BEGIN');
+    await locker.query('SELECT 1 FROM runs WHERE id = $1 FOR UPDATE', [first(runs).run.id]);
+    const sentBytes = (): number => streams.reduce((sum, stream) => sum + stream.bytesWritten, 0);
+    const ahead = runs.slice(0, 1).map((run) => world.store.commitRun(commitOf(run)));
+    await until('the first group waits', async () => Number((await world.pool.query<{ n: string }>(`SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)).rows[0]?.n) === 1);
+    const before = sentBytes();
+    const behind = runs.slice(1).map((run) => world.store.commitRun(commitOf(run)));
+    await until('the second group is sent', () => Promise.resolve(sentBytes() - before > 63 * 300));
+    for (const run of runs) expect(await written(run.run.id)).toEqual(NOTHING);
+    await locker.query('COMMIT');
+    await locker.end();
+    expect((await Promise.all([...ahead, ...behind])).every(({ kind }) => kind === 'committed')).toBe(true);
+    expect(await world.verify()).toMatchObject({ ok: true, rows: 64, chains: 1 });
+  });
+
+  test.each([
+    ['in the first group', [5]],
+    ['in the second group', [70]],
+    ['in every group', [0, 31, 63, 64, 99, 119]],
+  ])('L1, L2: a fence that is refused %s leaves the groups behind it whole and the chain without a hole', async (_where, zombies) => {
+    const runs = await claimed(120);
+    const results = await Promise.all(runs.map((run, n) => world.store.commitRun(commitOf(run, zombies.includes(n) ? { lease: { ...run.lease, epoch: 0 } } : {}))));
+    expect(results.map(({ kind }) => kind)).toEqual(runs.map((_, n) => (zombies.includes(n) ? 'fenced' : 'committed')));
+    for (const [n, run] of runs.entries()) expect(await written(run.run.id)).toEqual(zombies.includes(n) ? NOTHING : ALL);
+    expect(await world.verify()).toMatchObject({ ok: true, rows: 120 - zombies.length, chains: 1 });
+  });
+
+  test('L1, L3: connections that are cut while several groups are under way lose nothing and double nothing', async () => {
+    const runs = await claimed(120);
+    const chains = runs.map(async (run, n) => {
+      for (const commitNo of [0, 1, 2]) {
+        expect(await world.store.commitRun(commitOf(run, { commitNo, steps: [act(commitNo + 1)], usage: [] }))).toMatchObject({ kind: 'committed', lastSeq: 3 + commitNo });
+        if (n % 40 === 0) await world.lane.withAudit([fact(run.run.id, 9)], sql.appendAudit).catch(() => undefined);
+      }
+    });
+    for (let n = 0; n < 12; n += 1) await world.cutConnections();
+    await Promise.all(chains);
+    for (const run of runs) expect(await written(run.run.id)).toMatchObject({ steps: 3, events: 5 });
+    const { ok, rows } = await world.verify();
+    expect(ok).toBe(true);
+    expect(rows).toBeGreaterThanOrEqual(360);
+  });
+
   test('R3: a statement that goes on after its connection is lost is neither doubled nor forks the chain', async () => {
     const [run, other] = await claimed(2);
-    const sockets: { destroy: () => void }[] = [];
-    world.pool.on('connect', (client) => sockets.push((client as unknown as { connection: { stream: { destroy: () => void } } }).connection.stream));
+    const sockets = watchStreams();
     await world.cutConnections();
     const [locker, watcher] = [new Client({ connectionString: world.url }), new Client({ connectionString: world.url })];
     await Promise.all([locker.connect(), watcher.connect()]);

@@ -165,12 +165,22 @@ function describeUnit(unit: readonly Message[], texts: Map<string, string>, writ
 
 const isWrite = (text: string): boolean => /\b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+(?:\s+\w+)?\s+SET)\b/i.test(text);
 
-/** Events travel as JSON text, `{"type":"run_paused",...}`. */
-const EVENT_TYPE = /"type":"([a-z]+(?:_[a-z]+)+)"/g;
-
+/** Events travel as JSON text, `{"type":"run_paused",...}`, or as binary rows of four columns. */
 function findEventTypes({ bytes }: Message): readonly string[] {
-  return [...new Set([...bytes.toString('latin1').matchAll(EVENT_TYPE)].map((match) => match[1] ?? ''))];
+  const words = [...bytes.toString('latin1').matchAll(/[a-z]+(?:_[a-z]+)+/g)];
+  return [...new Set(words.filter(({ index }) => isEventType(bytes, index)).map(([word]) => word))];
 }
+
+const JSON_KEY = Buffer.from('"type":"');
+/** Bytes between the number of columns of an event and its type: two whole numbers with their types and lengths, and those of the type. */
+const ROW_BYTES = 4 + 2 * 12 + 8;
+
+function isEventType(bytes: Buffer, at: number): boolean {
+  if (at >= JSON_KEY.length && bytes.subarray(at - JSON_KEY.length, at).equals(JSON_KEY)) return true;
+  return at >= ROW_BYTES && bytes.readInt32BE(at - ROW_BYTES) === 4 && bytes.readInt32BE(at - 8) === TEXT_OID;
+}
+
+const TEXT_OID = 25;
 
 function judgeAnswer(statement: Seen, answer: readonly Message[]): Answered {
   const hasFailed = answer.some(({ type }) => type === 'E');

@@ -35,10 +35,34 @@ export function chainRows(head: Head, rows: readonly MaskedAuditRow[]): readonly
     const link: Link = { chain_id: head.chainId, chain_seq: seq, prev_hash: last };
     const text = toCanonicalText(row, link);
     last = hashText(text);
-    chained.push({ ...row, ...link, row_hash: last, json: `${text.slice(0, -1)},"row_hash":"${last}"}` as Sanitized });
+    chained.push(toChained(row, link, last, `${text.slice(0, -1)},"row_hash":"${last}"}` as Sanitized));
   }
   return chained;
 }
+
+/** Column by column: to copy an object with `...` takes several times as long. */
+const toChained = (row: MaskedAuditRow, link: Link, hashOfRow: string, json: Sanitized): ChainedAuditRow => ({
+  id: row.id,
+  tenant_id: row.tenant_id,
+  run_id: row.run_id,
+  trace_id: row.trace_id,
+  actor: row.actor,
+  action_type: row.action_type,
+  phase: row.phase,
+  decision: row.decision,
+  outcome: row.outcome,
+  rule: row.rule,
+  step_no: row.step_no,
+  metadata: row.metadata,
+  sanitized_input: row.sanitized_input,
+  sanitized_output: row.sanitized_output,
+  created_at: row.created_at,
+  chain_id: link.chain_id,
+  chain_seq: link.chain_seq,
+  prev_hash: link.prev_hash,
+  row_hash: hashOfRow,
+  json,
+});
 
 /**
  * What `hashRow` hashes, put together by hand: the columns are known, and the masker gives metadata as
@@ -46,9 +70,13 @@ export function chainRows(head: Head, rows: readonly MaskedAuditRow[]): readonly
  * is sent to the database.
  */
 export function toCanonicalText(row: MaskedAuditRow, link: Link): string {
-  const q = JSON.stringify;
   return `{"action_type":${q(row.action_type)},"actor":${q(row.actor)},"chain_id":${q(link.chain_id)},"chain_seq":${link.chain_seq},"created_at":${q(row.created_at)},"decision":${q(row.decision)},"id":${q(row.id)},"metadata":${row.metadata},"outcome":${q(row.outcome)},"phase":${q(row.phase)},"prev_hash":${q(link.prev_hash)},"rule":${q(row.rule)},"run_id":${q(row.run_id)},"sanitized_input":${q(row.sanitized_input)},"sanitized_output":${q(row.sanitized_output)},"step_no":${row.step_no ?? 'null'},"tenant_id":${q(row.tenant_id)},"trace_id":${q(row.trace_id)}}`;
 }
+
+/** Letters, digits and the signs of names, ids and times: nothing of JSON's own. */
+const PLAIN = /^[\w :.@+-]*$/;
+
+const q = (text: string | null): string => (text === null ? 'null' : PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
 
 const hashText = (text: string): string => hash('sha256', text, 'hex');
 

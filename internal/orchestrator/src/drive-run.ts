@@ -1,4 +1,4 @@
-import type { ClaimedRun, CommitResult, RunCommit, Step } from '@openeaap/kernel';
+import type { ClaimedRun, CommitResult, LinkedSignal, RunCommit, Step } from '@openeaap/kernel';
 import { isTerminal, linkSignals, toPlatformError } from '@openeaap/kernel';
 import type { DriveDeps } from './deps.ts';
 import { escalateApprovals } from './escalate-approvals.ts';
@@ -51,7 +51,37 @@ export interface DriveSignals {
 
 const NOTHING_DONE: Outcome = { kind: 'done', fragment: EMPTY, failure: null };
 
-async function drive(claimed: ClaimedRun, given: DriveDeps, signals: DriveSignals): Promise<void> {
+async function drive(claimed: ClaimedRun, deps: DriveDeps, signals: DriveSignals): Promise<void> {
+  const halt = createHalt(signals);
+  try {
+    await driveUntil(halt, claimed, deps, signals);
+  } finally {
+    halt.release();
+  }
+}
+
+/** Aborts what is under way, by either signal. One for all actions until it is used up: most of them take less time than to make one. */
+interface Halt {
+  readonly signal: () => AbortSignal;
+  /** After the interrupt has been renewed. */
+  readonly renew: () => void;
+  readonly release: () => void;
+}
+
+function createHalt(signals: DriveSignals): Halt {
+  const link = (): LinkedSignal => linkSignals([signals.stop, signals.interrupt()]);
+  let linked = link();
+  return {
+    signal: () => linked.signal,
+    renew: () => {
+      linked.release();
+      linked = link();
+    },
+    release: () => linked.release(),
+  };
+}
+
+async function driveUntil(halt: Halt, claimed: ClaimedRun, given: DriveDeps, signals: DriveSignals): Promise<void> {
   const deps: DriveDeps = { ...given, store: toPatientStore(given.store, given, signals.stop) };
   let state = await rebuild(claimed, deps, signals.stop);
   let done: Outcome = NOTHING_DONE;
@@ -83,11 +113,11 @@ async function drive(claimed: ClaimedRun, given: DriveDeps, signals: DriveSignal
       // All that the state knows has just been committed.
       state = { ...state, steps: await deps.store.readSteps(state.lease.tenantId, state.lease.runId), isOutline: false };
     }
-    const stop = linkSignals([signals.stop, signals.interrupt()]);
-    done = await performSafely(state, plan, deps, stop.signal).finally(stop.release);
+    done = await performSafely(state, plan, deps, halt.signal());
     if (signals.interrupt().aborted) {
       // Renewed before the look: an interrupt during the look is heard by the next action.
       signals.renewInterrupt();
+      halt.renew();
       state = { ...state, signals: await readSignals(state, deps) };
     }
   }
@@ -155,7 +185,7 @@ interface Committed {
 /** Pausing and ending hold only if no signal is unread; going on does not care (a signal is seen at the next look). */
 async function commit(state: RunState, fragment: Fragment, plan: Plan, deps: DriveDeps, stop: AbortSignal): Promise<Committed> {
   const end = plan.action.kind === 'stop' ? plan.action.end : null;
-  const request: RunCommit = { ...fragment, journal: state.steps, lease: state.lease, commitNo: state.commitNo, expectSignalNo: end === null ? null : state.signals.signalNo, to: end };
+  const request = toCommit(state, fragment, end, end === null ? null : state.signals.signalNo);
   try {
     return { result: await deps.store.commitRun(request), plan };
   } catch (thrown) {
@@ -165,13 +195,28 @@ async function commit(state: RunState, fragment: Fragment, plan: Plan, deps: Dri
   }
 }
 
+const toCommit = (state: RunState, fragment: Fragment, to: RunCommit['to'], expectSignalNo: number | null): RunCommit => ({
+  lease: state.lease,
+  commitNo: state.commitNo,
+  expectSignalNo,
+  to,
+  journal: state.steps,
+  steps: fragment.steps,
+  events: fragment.events,
+  audit: fragment.audit,
+  openApprovals: fragment.openApprovals,
+  expireApprovals: fragment.expireApprovals,
+  usage: fragment.usage,
+  settlements: fragment.settlements,
+});
+
 /** The store will never take what the step produced: the run ends without it, rather than hang or go on without a record. */
 async function failPlainly(state: RunState, deps: DriveDeps, stop: AbortSignal): Promise<Committed> {
   const plan = planFailure({ ...state, prepared: new Set() }, { code: 'internal', message: 'The result of a step could not be stored.' }, deps);
   const to = plan.action.kind === 'stop' ? plan.action.end : null;
   for (let waitMs: number = FAIL_RETRY_MS.first; ; waitMs = Math.min(waitMs * 2, FAIL_RETRY_MS.longest)) {
     try {
-      const result = await deps.store.commitRun({ ...plan.fragment, journal: state.steps, lease: state.lease, commitNo: state.commitNo, expectSignalNo: null, to });
+      const result = await deps.store.commitRun(toCommit(state, plan.fragment, to, null));
       return { result, plan };
     } catch (thrown) {
       if (stop.aborted) throw thrown;

@@ -6,13 +6,21 @@ type FactOf = Omit<AuditFact, 'tenantId' | 'runId' | 'traceId' | 'actor' | 'meta
 /** A fact about a run. The actor is the user on whose behalf it runs unless another is named. */
 function fact(state: RunState, parts: FactOf): AuditFact {
   const { run, agent } = state;
+  const about = { agent: agent.name, agent_version: agent.version, policy_version: run.policyVersion };
   return {
-    ...parts,
     tenantId: run.tenantId,
     runId: run.id,
     traceId: run.traceId,
     actor: parts.actor ?? `user:${run.principal.userId}`,
-    metadata: { agent: agent.name, agent_version: agent.version, policy_version: run.policyVersion, ...parts.metadata },
+    action: parts.action,
+    phase: parts.phase,
+    decision: parts.decision,
+    outcome: parts.outcome,
+    rule: parts.rule,
+    stepNo: parts.stepNo,
+    metadata: parts.metadata === undefined ? about : Object.assign(about, parts.metadata),
+    input: parts.input,
+    output: parts.output,
   };
 }
 

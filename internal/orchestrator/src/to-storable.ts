@@ -8,8 +8,9 @@ const UNSTORABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\
  * stored and run is one and the same.
  */
 export function toStorable<T extends JsonValue>(value: T): T {
+  if (typeof value === 'string' && value.isWellFormed() && !value.includes('\0')) return value;
   const text = JSON.stringify(value);
-  return /\\u(?:0000|d[89a-f])/i.test(text) ? (strip(value) as T) : value;
+  return text.includes('\\u') && /\\u(?:0000|d[89a-f])/i.test(text) ? (strip(value) as T) : value;
 }
 
 function strip(value: JsonValue): JsonValue {

@@ -79,7 +79,7 @@ export function sqlState(thrown: unknown): string | undefined {
  */
 export function toJsonb(value: unknown): string {
   const text = JSON.stringify(value);
-  if (!/\\u(?:0000|d[89a-f])/i.test(text)) return text;
+  if (!text.includes('\\u') || !/\\u(?:0000|d[89a-f])/i.test(text)) return text;
   return JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === 'string') return toStorable(item);
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;

@@ -21,7 +21,7 @@ export * from './archive/read-run-lines.ts';
 export * from './archive/sum-archivable-runs.ts';
 export * from './audit/append-audit.ts';
 export * from './audit/audit-heads.ts';
-export type { AuditRow, ChainHead, UnchainedAuditRow } from './audit/audit-row.ts';
+export type { AuditRow, ChainHead, ChainedAuditRow, UnchainedAuditRow } from './audit/audit-row.ts';
 export * from './audit/ensure-partitions.ts';
 export * from './audit/list-unsealed-tails.ts';
 export * from './audit/read-audit.ts';

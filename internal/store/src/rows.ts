@@ -21,7 +21,7 @@ import type {
   StepError,
   TokenUsage,
 } from '@openeaap/kernel';
-import { AGENT_DEFAULTS, NO_USAGE, PRIORITIES, PlatformError } from '@openeaap/kernel';
+import { AGENT_DEFAULTS, NO_USAGE, PRIORITIES } from '@openeaap/kernel';
 
 /**
  * Rows as they come from PostgreSQL, and the pure functions that turn them into the kernel's
@@ -170,68 +170,6 @@ export function toStep(row: StepRow): Step {
 /** Steps that were written before approvals could ask for several people do not say how many. */
 function toDecision(stored: Decision): Decision {
   return stored.effect === 'require_approval' ? { ...stored, approval: { ...stored.approval, minApprovals: stored.approval.minApprovals ?? 1, escalation: stored.approval.escalation ?? [] } } : stored;
-}
-
-/**
- * The columns of one step, keyed as `jsonb_to_recordset` in commit-runs.ts reads them; `i` is the place of its
- * commit in the statement. What is null or empty is left out: every byte is parsed once here and once there.
- */
-export function fromStep(i: number, step: Step): object {
-  const base = {
-    i,
-    no: step.no,
-    id: step.id,
-    kind: step.kind,
-    status: step.status,
-    policy_version: step.policyVersion,
-    agent_version: step.agentVersion,
-    decision: step.decision ?? undefined,
-    error: step.error ?? undefined,
-    started_at: step.startedAt,
-    finished_at: step.finishedAt ?? undefined,
-  };
-  if (step.kind === 'think') {
-    return {
-      ...base,
-      proposal: step.proposal ?? undefined,
-      usage: step.usage,
-      model: step.model,
-      strategy_state: step.strategyState ?? undefined,
-      reported_by_runtime: step.reportedByRuntime.length === 0 ? undefined : step.reportedByRuntime,
-    };
-  }
-  return {
-    ...base,
-    think_no: step.thinkNo,
-    call_id: step.callId,
-    tool: step.tool,
-    args: step.args,
-    approval_id: step.approvalId ?? undefined,
-    attempts: step.attempts,
-    lineage: step.lineage.length === 0 ? undefined : step.lineage,
-    result: step.result ?? undefined,
-    suspicious: step.suspicious ? true : undefined,
-  };
-}
-
-/** The columns of a step that can change. A think is written once, when it has been thought. */
-export function fromChangedStep(i: number, step: Step, before: Step): object {
-  if (step.kind === 'think' || before.kind === 'think' || step.no !== before.no) throw new PlatformError('internal', `Step ${step.no} is in the journal already and is no call that could change.`);
-  return {
-    i,
-    no: step.no,
-    status: step.status,
-    decision: step.decision === before.decision ? undefined : (step.decision ?? undefined),
-    error: step.error ?? undefined,
-    started_at: step.startedAt,
-    finished_at: step.finishedAt ?? undefined,
-    args: step.args === before.args ? undefined : step.args,
-    approval_id: step.approvalId ?? undefined,
-    attempts: step.attempts,
-    lineage: step.lineage.length === 0 ? undefined : step.lineage,
-    result: step.result ?? undefined,
-    suspicious: step.suspicious ? true : undefined,
-  };
 }
 
 export interface ApprovalRow {

@@ -59,8 +59,9 @@ export function createMasker(options: MaskerOptions): Masker {
   const policyRules = options.policyRules.map(compileRule);
   const builtinRules = options.builtin ? BUILTIN_RULES : [];
 
-  // Names of tools, rules and agents come again with every audit row. Only texts in which nothing was found are kept.
-  const clean = new Set<string>();
+  // Names of tools, rules and agents come again with every audit row. Only texts in which nothing was found are kept, with
+  // their JSON text.
+  const clean = new Map<string, string>();
 
   const maskText = (raw: string): string => {
     if (clean.has(raw)) return raw;
@@ -68,7 +69,7 @@ export function createMasker(options: MaskerOptions): Masker {
     const masked = replaceSpans(text, [...policySpans(text, policyRules, hash), ...builtinSpans(text, builtinRules, hash)]);
     if (masked === raw && raw.length <= SECURITY_LIMITS.cleanTextChars) {
       if (clean.size >= SECURITY_LIMITS.cleanTexts) clean.clear();
-      clean.add(raw);
+      clean.set(raw, JSON.stringify(raw));
     }
     return masked;
   };
@@ -82,12 +83,25 @@ export function createMasker(options: MaskerOptions): Masker {
     keys.set(key, secret);
     return secret;
   };
-  const maskJson = (value: JsonValue): JsonValue => walk(value, { maskText, isSecretKey: options.builtin ? isSecret : () => false, nodes: 0 }, 0);
+  const isSecretName = options.builtin ? isSecret : (): boolean => false;
+  const maskJson = (value: JsonValue): JsonValue => walk(value, { maskText, isSecretKey: isSecretName, nodes: 0 }, 0);
+  const maskedText = (raw: string): string => clean.get(raw) ?? JSON.stringify(maskText(raw));
+  const plainKeys = new Map<string, string | null>();
+  const plainKey = (key: string): string | null => {
+    const known = plainKeys.get(key);
+    if (known !== undefined) return known;
+    const text = key === 'value' || isSecretName(key) || maskText(key) !== key ? null : `${JSON.stringify(key)}:`;
+    if (key.length <= SECURITY_LIMITS.cleanTextChars) {
+      if (plainKeys.size >= SECURITY_LIMITS.cleanTexts) plainKeys.clear();
+      plainKeys.set(key, text);
+    }
+    return text;
+  };
   return {
     maskText,
     maskJson,
     sanitize: (text) => maskText(text) as Sanitized,
-    sanitizeJson: (value) => (toMaskedText(value, { maskText, isSecretKey: options.builtin ? isSecret : () => false, nodes: 0 }) ?? toSortedJson(maskJson(value))) as Sanitized,
+    sanitizeJson: (value) => (toMaskedText(value, { maskedText, plainKey, nodes: 0 }) ?? toSortedJson(maskJson(value))) as Sanitized,
   };
 }
 
@@ -249,6 +263,14 @@ function blank(value: JsonValue, state: Walk, depth: number): JsonValue {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [state.maskText(key), blank(item, state, depth + 1)]));
 }
 
+interface ShortWalk {
+  /** JSON text of a masked text. */
+  readonly maskedText: (text: string) => string;
+  /** JSON text of a key that is shown as it is, with its colon; null: a secret is under it, or it is masked itself. */
+  readonly plainKey: (key: string) => string | null;
+  nodes: number;
+}
+
 /** What is larger or deeper is left to the full walk, which has all the limits. */
 const SMALL_DEPTH = 8;
 const SMALL_NODES = 512;
@@ -257,10 +279,10 @@ const SMALL_NODES = 512;
  * What `toSortedJson` of `maskJson` gives, in one pass and without a copy, for what nearly every audit row is: small
  * objects whose keys are names. null: not such a value (a key is masked or a secret, or there is much of it).
  */
-function toMaskedText(value: JsonValue, state: Walk, depth = 0): string | null {
+function toMaskedText(value: JsonValue, state: ShortWalk, depth = 0): string | null {
   state.nodes += 1;
   if (state.nodes > SMALL_NODES || depth > SMALL_DEPTH) return null;
-  if (typeof value === 'string') return JSON.stringify(state.maskText(value));
+  if (typeof value === 'string') return state.maskedText(value);
   if (typeof value === 'boolean' || value === null) return String(value);
   // A number may be a phone number.
   if (typeof value === 'number') return Math.abs(value) < 1e6 ? JSON.stringify(value) : null;
@@ -270,15 +292,16 @@ function toMaskedText(value: JsonValue, state: Walk, depth = 0): string | null {
   const keys = Object.keys(object).sort();
   let text = '{';
   for (const key of keys) {
-    if (key === 'value' || state.isSecretKey(key) || state.maskText(key) !== key) return null;
+    const name = state.plainKey(key);
+    if (name === null) return null;
     const member = toMaskedText(object[key] ?? null, state, depth + 1);
     if (member === null) return null;
-    text += `${text.length === 1 ? '' : ','}${JSON.stringify(key)}:${member}`;
+    text += text.length === 1 ? name + member : `,${name}${member}`;
   }
   return `${text}}`;
 }
 
-function toMaskedList(list: readonly JsonValue[], state: Walk, depth: number): string | null {
+function toMaskedList(list: readonly JsonValue[], state: ShortWalk, depth: number): string | null {
   const items: string[] = [];
   for (const item of list) {
     const text = toMaskedText(item, state, depth + 1);

@@ -30,6 +30,11 @@ export interface AuditRow {
   readonly json: Sanitized;
 }
 
+/** The same with its columns by themselves, as the commits of runs are sent. */
+export interface ChainedAuditRow extends UnchainedAuditRow, AuditRow {
+  readonly prev_hash: string;
+}
+
 /** The newest row of a chain: what the next one links to. */
 export interface ChainHead {
   readonly chainId: string;

@@ -1,13 +1,18 @@
-import type { RunCommit, RunEnd, Step } from '@openeaap/kernel';
-import { NO_USAGE, addUsage } from '@openeaap/kernel';
+import type { RunCommit, Step, UsageEntry } from '@openeaap/kernel';
+import type { ChainedAuditRow } from '../audit/audit-row.ts';
 import type { Statement } from '../database.ts';
 import { toJsonb } from '../database.ts';
-import { fromChangedStep, fromRunError, fromStep } from '../rows.ts';
-import type { AuditRow } from '../audit/audit-row.ts';
-import { insertAudit, toAuditJson } from '../audit/audit-row.ts';
+import { createByteWriter } from '../wire/byte-writer.ts';
+import type { CompositeType, Placed } from '../wire/composite-array.ts';
+import { writeCompositeArray } from '../wire/composite-array.ts';
+import type { ChangedAct, PlacedEvent } from './commit-rows.ts';
+import { COMMIT_AUDIT, COMMIT_CHANGE, COMMIT_EVENT, COMMIT_RUN, COMMIT_STEP, COMMIT_USAGE, toChangedAct } from './commit-rows.ts';
+import type { TypeOids } from './read-commit-types.ts';
 
-/** The number of the first parameter behind the three that every form has. */
-const FIRST_PART = 4;
+/** The number of the first parameter behind the five that every form has. */
+const FIRST_PART = 6;
+
+const AUDIT_COLUMNS = COMMIT_AUDIT.columns.map(({ name }) => name).join(', ');
 
 /**
  * THE write of the platform: one transition of each of N runs, whole, in one statement (R3).
@@ -28,15 +33,12 @@ const FIRST_PART = 4;
  */
 const BASE = `
 WITH item AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS x(
-    i int, tenant_id text, run_id uuid, node_id uuid, epoch bigint, commit_no bigint, expect_signal_no bigint,
-    status text, pause_reason text, wake_at timestamptz, output jsonb, error jsonb, ended boolean,
-    event_count int, newest_step int, prompt_tokens bigint, completion_tokens bigint, cost_usd_micros bigint)
+  SELECT * FROM unnest($1::openeaap_commit_run[])
 ), run AS (
   INSERT INTO runs AS r (tenant_id, id, user_id, trace_id, status, node_id, lease_epoch, commit_no, signal_no, pause_reason, wake_at,
     output_payload, error, finished_at, step_count, last_seq, prompt_tokens, completion_tokens, cost_usd_micros)
   SELECT tenant_id, run_id, '', '', COALESCE(status, 'running'), node_id, epoch, commit_no, COALESCE(expect_signal_no, -1), pause_reason, wake_at,
-    output, error, CASE WHEN ended THEN now() END, newest_step, event_count, COALESCE(prompt_tokens, 0), COALESCE(completion_tokens, 0), COALESCE(cost_usd_micros, 0)
+    output, error, CASE WHEN ended THEN now() END, newest_step, event_count, prompt_tokens, completion_tokens, cost_usd_micros
   FROM item
   ON CONFLICT (tenant_id, id) DO UPDATE SET
     status = EXCLUDED.status,
@@ -60,22 +62,19 @@ WITH item AS (
 ), event AS (
   INSERT INTO run_events (tenant_id, run_id, seq, type, data)
   SELECT ran.tenant_id, ran.id, ran.last_seq + e.from_last, e.type, e.data
-  FROM jsonb_to_recordset($2::jsonb) AS e(i int, from_last int, type text, data jsonb)
+  FROM unnest($2::openeaap_commit_event[]) AS e
   JOIN ran ON ran.i = e.i
 ), audited AS (
-  ${insertAudit('$3')}
+  INSERT INTO audit_logs (${AUDIT_COLUMNS}) SELECT ${AUDIT_COLUMNS} FROM unnest($3::openeaap_commit_audit[])
 )`;
 
-/** Each takes the number of the parameter that holds its JSON. */
+/** Each takes the number of its parameter. */
 const NEW_STEPS = (n: number): string => `, step AS (
   INSERT INTO run_steps (tenant_id, run_id, no, id, kind, status, policy_version, agent_version, decision, error, started_at, finished_at,
     proposal, usage, model, strategy_state, reported_by_runtime, think_no, call_id, tool, args, approval_id, attempts, lineage, result, suspicious)
   SELECT ran.tenant_id, ran.id, s.no, s.id, s.kind, s.status, s.policy_version, s.agent_version, s.decision, s.error, s.started_at, s.finished_at,
     s.proposal, s.usage, s.model, s.strategy_state, s.reported_by_runtime, s.think_no, s.call_id, s.tool, s.args, s.approval_id, s.attempts, s.lineage, s.result, s.suspicious
-  FROM jsonb_to_recordset($${n}::jsonb) AS s(
-    i int, no int, id uuid, kind text, status text, policy_version text, agent_version text, decision jsonb, error jsonb,
-    started_at timestamptz, finished_at timestamptz, proposal jsonb, usage jsonb, model text, strategy_state jsonb, reported_by_runtime jsonb,
-    think_no int, call_id text, tool text, args jsonb, approval_id uuid, attempts int, lineage jsonb, result jsonb, suspicious boolean)
+  FROM unnest($${n}::openeaap_commit_step[]) AS s
   JOIN ran ON ran.i = s.i
 )`;
 
@@ -85,9 +84,7 @@ const CHANGED_STEPS = (n: number): string => `, changed AS (
     status, decision, error, started_at, finished_at, args, approval_id, attempts, lineage, result, suspicious)
   SELECT ran.tenant_id, ran.id, c.no, ran.id, 'act', '', '',
     c.status, c.decision, c.error, c.started_at, c.finished_at, c.args, c.approval_id, c.attempts, c.lineage, c.result, c.suspicious
-  FROM jsonb_to_recordset($${n}::jsonb) AS c(
-    i int, no int, status text, decision jsonb, error jsonb, started_at timestamptz, finished_at timestamptz, args jsonb, approval_id uuid,
-    attempts int, lineage jsonb, result jsonb, suspicious boolean)
+  FROM unnest($${n}::openeaap_commit_change[]) AS c
   JOIN ran ON ran.i = c.i
   ON CONFLICT (tenant_id, run_id, no) DO UPDATE SET
     status = EXCLUDED.status, decision = COALESCE(EXCLUDED.decision, s.decision), error = EXCLUDED.error, started_at = EXCLUDED.started_at,
@@ -118,7 +115,7 @@ const APPROVALS = (n: number): string => `, opened AS (
 const USAGE = (n: number): string => `, used AS (
   INSERT INTO usage (tenant_id, run_id, step_no, agent_id, user_id, model, prompt_tokens, completion_tokens, cost_usd_micros)
   SELECT ran.tenant_id, ran.id, u.step_no, ran.agent_id, ran.user_id, u.model, u.prompt_tokens, u.completion_tokens, u.cost_usd_micros
-  FROM jsonb_to_recordset($${n}::jsonb) AS u(i int, step_no int, model text, prompt_tokens bigint, completion_tokens bigint, cost_usd_micros bigint)
+  FROM unnest($${n}::openeaap_commit_usage[]) AS u
   JOIN ran ON ran.i = u.i
   -- A think that was interrupted is thought again under the same number.
   ON CONFLICT (tenant_id, run_id, step_no) DO UPDATE SET model = EXCLUDED.model, prompt_tokens = usage.prompt_tokens + EXCLUDED.prompt_tokens,
@@ -132,10 +129,19 @@ const SETTLEMENTS = (n: number): string => `, settled AS (
   WHERE c.tenant_id = q.tenant_id AND c.counter = q.counter
 )`;
 
-/** One row for all: reading a row for each commit took a tenth of a node's time. */
+/**
+ * One row for all: reading a row for each commit took a tenth of a node's time.
+ *
+ * The session remembers the hash of the newest audit row that it has written ($5), and forgets it again when the statement
+ * fails. A statement that was sent before the answer of the one before it is there says what that one must have left ($4):
+ * if it failed, or was sent by another connection, this one fails too and the chain has no hole.
+ */
 const RESULT = `
 SELECT string_agg(ran.last_seq || ' ' || ran.signal_no, ',' ORDER BY ran.i) AS answers,
-  CASE WHEN count(*) FILTER (WHERE ran.user_id <> '') < (SELECT count(*) FROM item) THEN openeaap_refuse() END AS guard
+  CASE WHEN count(*) FILTER (WHERE ran.user_id <> '') < (SELECT count(*) FROM item)
+      OR ($4::text IS NOT NULL AND current_setting('openeaap.chain_head', true) IS DISTINCT FROM $4)
+    THEN openeaap_refuse()::text
+    ELSE set_config('openeaap.chain_head', $5, false) END AS guard
 FROM ran`;
 
 /** Parts that a commit may have nothing for. Even unused, each costs the statement its start-up (relations, indexes), so they are left out. */
@@ -171,61 +177,95 @@ export function readAnswers(rows: readonly CommittedRow[]): readonly { readonly 
   });
 }
 
+/** What is written together: commits, their chained audit rows, and the head of the chain before and after them. */
+export interface CommitGroup {
+  readonly commits: readonly RunCommit[];
+  readonly auditRows: readonly ChainedAuditRow[];
+  /** Hash that the statement before on this connection must have left; null: its answer is known. */
+  readonly after: string | null;
+  readonly headHash: string;
+}
+
 /** The statement that writes these commits, and its parameters. */
-export function toCommitStatement(commits: readonly RunCommit[], auditRows: readonly AuditRow[]): { readonly statement: Statement; readonly values: readonly string[] } {
-  const each = <T>(pick: (commit: RunCommit) => readonly T[], shape: (item: T, i: number) => object): object[] => commits.flatMap((commit, i) => pick(commit).map((item) => shape(item, i)));
-  const open = each((c) => c.openApprovals, (approval, i) => ({ i, ...fromNewApproval(approval) }));
-  const expire = each((c) => c.expireApprovals, (id, i) => ({ i, id }));
-  const usage = each((c) => c.usage, (used, i) => ({ i, step_no: used.stepNo, model: used.backend, ...fromUsage(used.usage) }));
+export function toCommitStatement({ commits, auditRows, after, headHash }: CommitGroup, oids: TypeOids): { readonly statement: Statement; readonly values: readonly (string | Buffer | null)[] } {
+  const json = <T>(pick: (commit: RunCommit) => readonly T[], shape: (item: T, i: number) => object): object[] => commits.flatMap((commit, i) => pick(commit).map((item) => shape(item, i)));
+  const open = json((c) => c.openApprovals, (approval, i) => ({ i, ...fromNewApproval(approval) }));
+  const expire = json((c) => c.expireApprovals, (id, i) => ({ i, id }));
   const settlements = commits.flatMap((c) => c.settlements.map((s) => ({ tenant_id: c.lease.tenantId, counter: s.counter, delta: s.delta })));
   // Whoever ends a run closes what it waited for.
   const touchesApprovals = open.length + expire.length > 0 || commits.some((c) => c.to !== null && c.to.status !== 'paused');
-  const fresh = each((c) => c.steps.filter((step) => journalled(c, step) === undefined), (step, i) => fromStep(i, step));
-  const changed = each((c) => c.steps.flatMap((step) => pairWith(step, journalled(c, step))), ([step, before], i) => fromChangedStep(i, step, before));
-  const parts = { s: fresh.length > 0 ? fresh : null, c: changed.length > 0 ? changed : null, a: touchesApprovals ? { open, expire } : null, u: usage.length > 0 ? usage : null, q: settlements.length > 0 ? settlements : null };
-  const present = PARTS.filter(({ letter }) => parts[letter] !== null).map(({ letter }) => letter);
+  const steps = placeSteps(commits);
+  const events = place<PlacedEvent>(commits, (c, add) => c.events.forEach((event, index) => add({ event, fromLast: index + 1 - c.events.length })));
+  const usage = place<UsageEntry>(commits, (c, add) => c.usage.forEach(add));
+  const parts = {
+    s: steps.fresh.items.length > 0,
+    c: steps.changed.items.length > 0,
+    a: touchesApprovals,
+    u: usage.items.length > 0,
+    q: settlements.length > 0,
+  };
+  const present = PARTS.filter(({ letter }) => parts[letter]).map(({ letter }) => letter);
+  const rows = createRowsWriter(commits.length * BYTES_PER_COMMIT, oids);
+  const write = {
+    s: () => rows.write(COMMIT_STEP, steps.fresh),
+    c: () => rows.write(COMMIT_CHANGE, steps.changed),
+    a: () => () => toJsonb({ open, expire }),
+    u: () => rows.write(COMMIT_USAGE, usage),
+    q: () => () => toJsonb(settlements),
+  };
+  const values = [
+    rows.write(COMMIT_RUN, { items: commits, places: [] }),
+    rows.write(COMMIT_EVENT, events),
+    rows.write(COMMIT_AUDIT, { items: auditRows, places: [] }),
+    () => after,
+    () => headHash,
+    ...present.map((letter) => write[letter]()),
+  ];
+  return { statement: FORMS.get(present.join('')) as Statement, values: values.map((value) => value()) };
+}
+
+/** What a commit takes on average; too little costs a copy of what is written. */
+const BYTES_PER_COMMIT = 2_048;
+
+/** All rows of a statement in one piece of memory; each parameter can be had when all have been written. */
+function createRowsWriter(expectedBytes: number, oids: TypeOids): { readonly write: <Item>(type: CompositeType<Item>, placed: Placed<Item>) => () => Buffer } {
+  const to = createByteWriter(expectedBytes);
   return {
-    statement: FORMS.get(present.join('')) as Statement,
-    values: [
-      toJsonb(commits.map(toItem)),
-      toJsonb(commits.flatMap((c, i) => c.events.map((event, index) => ({ i, from_last: index + 1 - c.events.length, type: event.type, data: event.data })))),
-      toAuditJson(auditRows),
-      ...present.map((letter) => toJsonb(parts[letter])),
-    ],
+    write: (type, placed) => {
+      const from = to.written();
+      writeCompositeArray(to, type, oids.get(type.name) ?? 0, placed);
+      const end = to.written();
+      return () => to.bytes(from, end);
+    },
   };
 }
 
-/** Steps are numbered from 1 without a gap. */
-const journalled = (commit: RunCommit, step: Step): Step | undefined => commit.journal[step.no - 1];
-
-const pairWith = (step: Step, before: Step | undefined): readonly (readonly [Step, Step])[] => (before === undefined ? [] : [[step, before]]);
-
-function toItem(commit: RunCommit, i: number): object {
-  return {
-    i,
-    tenant_id: commit.lease.tenantId,
-    run_id: commit.lease.runId,
-    node_id: commit.lease.nodeId,
-    epoch: commit.lease.epoch,
-    commit_no: commit.commitNo,
-    expect_signal_no: commit.expectSignalNo ?? undefined,
-    event_count: commit.events.length,
-    newest_step: commit.steps.reduce((newest, step) => Math.max(newest, step.no), 0),
-    ...(commit.usage.length === 0 ? {} : fromUsage(commit.usage.reduce((sum, { usage }) => addUsage(sum, usage), NO_USAGE))),
-    ...(commit.to === null ? {} : fromEnd(commit.to)),
-  };
+function place<Item>(commits: readonly RunCommit[], each: (commit: RunCommit, add: (item: Item) => void) => void): Placed<Item> {
+  const items: Item[] = [];
+  const places: number[] = [];
+  commits.forEach((commit, i) =>
+    each(commit, (item) => {
+      items.push(item);
+      places.push(i);
+    }),
+  );
+  return { items, places };
 }
 
-function fromEnd(end: RunEnd): object {
-  switch (end.status) {
-    case 'paused':
-      return { status: end.status, pause_reason: end.reason, wake_at: end.wakeAt, ended: false };
-    case 'completed':
-      return { status: end.status, output: end.output, ended: true };
-    case 'failed':
-    case 'cancelled':
-      return { status: end.status, error: fromRunError(end.error), ended: true };
-  }
+/** Steps are numbered from 1 without a gap, so the journal tells which are new. */
+function placeSteps(commits: readonly RunCommit[]): { readonly fresh: Placed<Step>; readonly changed: Placed<ChangedAct> } {
+  const journalled = (commit: RunCommit, step: Step): Step | undefined => commit.journal[step.no - 1];
+  return {
+    fresh: place<Step>(commits, (commit, add) => {
+      for (const step of commit.steps) if (journalled(commit, step) === undefined) add(step);
+    }),
+    changed: place<ChangedAct>(commits, (commit, add) => {
+      for (const step of commit.steps) {
+        const before = journalled(commit, step);
+        if (before !== undefined) add(toChangedAct(step, before));
+      }
+    }),
+  };
 }
 
 function fromNewApproval(a: RunCommit['openApprovals'][number]): object {
@@ -247,9 +287,3 @@ function fromNewApproval(a: RunCommit['openApprovals'][number]): object {
     timeout_ms: a.timeoutMs,
   };
 }
-
-const fromUsage = (usage: { promptTokens: number; completionTokens: number; costUsdMicros: number }): object => ({
-  prompt_tokens: usage.promptTokens,
-  completion_tokens: usage.completionTokens,
-  cost_usd_micros: usage.costUsdMicros,
-});
