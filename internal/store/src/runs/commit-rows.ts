@@ -6,7 +6,7 @@ import type { CompositeType } from '../wire/composite-array.ts';
 import { bool, int4, int8, jsonb, jsonbText, text, timestamptz, timestamptzText, uuid } from '../wire/composite-array.ts';
 
 /**
- * The rows of a commit, type by type, in the order of migrations/0008_commit_rows.ts. `i` is the place of the commit in
+ * The rows of a commit, type by type, in the order of migrations/0009_commit_rows.ts. `i` is the place of the commit in
  * its statement. What is null or undefined is NULL, JSON null too.
  */
 export const COMMIT_RUN: CompositeType<RunCommit> = {
