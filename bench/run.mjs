@@ -13,7 +13,7 @@ import { ensureReady, root } from '../tools/bootstrap.mjs';
 import { installPeers, productVersions, versionOf } from './peers-install.mjs';
 
 /** On a slow or busy machine there are fewer rounds rather than a long wait; the tables say how many there were. */
-const ROUNDS_LIMIT_MS = 5 * 60_000;
+const ROUNDS_LIMIT_MS = 8 * 60_000;
 
 const { values } = parseArgs({
   options: {
