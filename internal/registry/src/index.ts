@@ -8,4 +8,5 @@ export { kubeconfigCredentials } from './launch/kubernetes-kubeconfig.ts';
 export { createKubernetesLauncher } from './launch/kubernetes.ts';
 export type { Launcher } from './launch/launcher.ts';
 export * from './peer-source.ts';
+export type { PluginStatus } from './plugin-status.ts';
 export * from './registry.ts';

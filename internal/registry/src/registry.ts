@@ -1,9 +1,11 @@
 import type { HostedAgent, RuntimeAdapter, ToolAdapter, ToolContext, ToolInvocation, ToolOutcome } from '@openeaap/adapter';
 import type { Clock, JsonValue, ToolSpec } from '@openeaap/kernel';
-import { LIMITS, PlatformError, hashJson, linkSignals, systemClock, toPlatformError, unlessAborted } from '@openeaap/kernel';
+import { PlatformError, hashJson, systemClock } from '@openeaap/kernel';
+import type { ToolEntry } from './call-tool.ts';
+import { callTool, timeoutOf } from './call-tool.ts';
 import type { DeclarationSource, PluginDeclaration } from './declare/plugin-declaration.ts';
-import { limitOutput } from './limit-output.ts';
-import { scrubSecrets, scrubText } from './scrub-secrets.ts';
+import type { BuiltIn, Declared, PluginStatus } from './plugin-status.ts';
+import { statusOf, statusOfBuiltIn } from './plugin-status.ts';
 import type { CopyTimes } from './supervise/keep-copy.ts';
 import { COPY_TIMES } from './supervise/keep-copy.ts';
 import type { PeerSource } from './supervise/plugin-peer.ts';
@@ -70,41 +72,6 @@ export interface Registry {
   /** Resolves when every declared plugin has been judged once, or when the time is up. */
   readonly settle: (timeoutMs: number) => Promise<void>;
   readonly close: (graceMs: number) => Promise<void>;
-}
-
-export interface PluginStatus {
-  readonly name: string;
-  readonly version: string;
-  readonly kind: 'runtime' | 'tools';
-  readonly status: 'ready' | 'degraded' | 'starting' | 'sick' | 'incompatible' | 'refused' | 'conflict' | 'down';
-  readonly detail: string;
-  readonly source: 'built-in' | DeclarationSource;
-  /** Language and version of its SDK; empty for what is in the process. */
-  readonly sdk: string;
-  readonly copies: { readonly ready: number; readonly wanted: number; readonly restarts: number };
-  readonly tools: readonly string[];
-  readonly agents: readonly string[];
-  readonly warnings: readonly string[];
-}
-
-interface ToolEntry {
-  readonly spec: ToolSpec;
-  readonly plugin: string;
-  readonly check: ArgumentCheck;
-  readonly secrets: readonly string[];
-  /** How long a call may wait for a copy before it is sent; its own time begins then. */
-  readonly waitMs: number;
-  readonly call: (invocation: ToolInvocation, context: ToolContext) => Promise<ToolOutcome>;
-}
-
-interface Declared {
-  readonly source: DeclarationSource;
-  declaration: PluginDeclaration;
-  hash: string;
-  current: SupervisedPlugin;
-  /** Its successor, until that is ready. */
-  next: SupervisedPlugin | null;
-  told: string;
 }
 
 /** A call that its deadline has ended says so itself; this is for a peer that does not even do that. */
@@ -280,14 +247,6 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
   }
 }
 
-interface BuiltIn {
-  readonly plugin: Plugin;
-  readonly version: string;
-  readonly tools: readonly ToolSpec[];
-}
-
-const timeoutOf = (spec: ToolSpec): number => Math.min(spec.timeoutMs, LIMITS.toolTimeoutCeilingMs);
-
 /** What the operator granted to the plugin and the tool names; a tool that names nothing gets all that was granted. */
 function grantedTo(spec: ToolSpec, declaration: PluginDeclaration): readonly string[] {
   const named = spec.secrets ?? [];
@@ -306,65 +265,3 @@ function secretsOf(entry: ToolEntry, secret: RegistryOptions['secret']): Readonl
 /** Credentials of the step go only to a tool whose spec names them. */
 const namedIn = (spec: ToolSpec, credentials: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(credentials).filter(([name]) => spec.secrets?.includes(name) === true));
-
-async function callTool(entry: ToolEntry, invocation: ToolInvocation, context: ToolContext): Promise<ToolOutcome> {
-  const timeoutMs = timeoutOf(entry.spec);
-  const { signal, timedOut, release } = linkSignals([context.signal], timeoutMs + entry.waitMs);
-  try {
-    const outcome = await unlessAborted(signal, entry.call(invocation, { ...context, signal }), stopped);
-    const output = scrubSecrets(limitOutput(outcome.output, LIMITS.toolResultBytes), context.secrets);
-    return outcome.lineage === undefined ? { output } : { output, lineage: outcome.lineage };
-  } catch (thrown) {
-    if (thrown instanceof PlatformError && thrown.details['sent'] === false) throw scrubbed(thrown, context.secrets);
-    if (context.signal.aborted) throw new PlatformError('cancelled', `The call of ${entry.spec.name} was stopped.`, { cause: thrown });
-    if (timedOut()) throw new PlatformError('tool_timeout', `The tool ${entry.spec.name} did not answer within ${timeoutMs} ms.`, { cause: thrown });
-    if (thrown instanceof PlatformError) throw scrubbed(thrown, context.secrets);
-    // A tool that breaks in the middle has not said whether it had its effect: only a read has certainly failed.
-    throw entry.spec.effect === 'read' ? toPlatformError(thrown, 'tool_failed') : new PlatformError('internal', `The tool ${entry.spec.name} broke off.`, { cause: thrown });
-  } finally {
-    release();
-  }
-}
-
-/** A tool may put what it was given into its complaint. */
-const scrubbed = (error: PlatformError, secrets: Readonly<Record<string, string>>): PlatformError =>
-  Object.keys(secrets).length === 0 ? error : new PlatformError(error.code, scrubText(error.message, secrets), { details: error.details, cause: error.cause });
-
-/** A tool that ignores its signal must not hold the run. */
-const stopped = (): PlatformError => new PlatformError('cancelled', 'The call was stopped.');
-
-async function statusOfBuiltIn({ plugin, version, tools }: BuiltIn): Promise<PluginStatus> {
-  const base = { name: plugin.name, version, kind: plugin.kind, source: 'built-in', sdk: '', tools: tools.map(({ name }) => name), agents: [], warnings: [] } as const;
-  const one = { ready: 1, wanted: 1, restarts: 0 };
-  try {
-    const health = await plugin.adapter.healthCheck();
-    return health.serving ? { ...base, status: 'ready', detail: health.detail, copies: one } : { ...base, status: 'down', detail: health.detail, copies: { ...one, ready: 0 } };
-  } catch (thrown) {
-    return { ...base, status: 'down', detail: toPlatformError(thrown).message, copies: { ...one, ready: 0 } };
-  }
-}
-
-function statusOf({ declaration, source, current, next }: Declared, secret: RegistryOptions['secret']): PluginStatus {
-  const copies = current.copies();
-  const offer = current.offer();
-  const ready = copies.filter(({ status }) => status === 'ready').length;
-  const worst = copies.find(({ status }) => status !== 'ready');
-  const replacing = next?.copies().find(({ status }) => status !== 'ready' && status !== 'starting');
-  const status = worst === undefined ? 'ready' : ready > 0 ? 'degraded' : worst.status === 'stopped' ? 'down' : worst.status;
-  const detail = [worst?.detail ?? copies[0]?.detail ?? '', ...(replacing === undefined ? [] : [`Its replacement does not come up, so it stays: ${replacing.detail}`])].join(' ');
-  const unset = declaration.secrets.filter((name) => secret(name) === undefined).map((name) => `The secret ${name} is not set on this node.`);
-  const ungranted = (offer?.tools ?? []).flatMap((tool) => (tool.secrets ?? []).filter((name) => !declaration.secrets.includes(name) && !name.startsWith('OPENEAAP_')).map((name) => `The tool ${tool.name} asks for the secret ${name}, which its declaration does not grant.`));
-  return {
-    name: declaration.name,
-    version: offer?.version ?? '',
-    kind: (offer?.agents.length ?? 0) > 0 ? 'runtime' : 'tools',
-    status,
-    detail,
-    source,
-    sdk: offer?.sdk ?? '',
-    copies: { ready, wanted: copies.length, restarts: copies.reduce((sum, copy) => sum + copy.restarts, 0) },
-    tools: offer?.tools.map(({ name }) => name) ?? [],
-    agents: offer?.agents.map(({ name }) => name) ?? [],
-    warnings: [...(offer?.warnings ?? []), ...unset, ...ungranted],
-  };
-}
