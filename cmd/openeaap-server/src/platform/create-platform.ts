@@ -2,6 +2,7 @@ import type { PlatformPort } from '@openeaap/http';
 import { migrations } from '@openeaap/store';
 import { authenticate } from '../access.ts';
 import { diagnose } from '../diagnosis/diagnose.ts';
+import { judgePlugins } from '../diagnosis/judge-plugins.ts';
 import { createAgentPort } from './agents.ts';
 import { createApprovalPort } from './approvals.ts';
 import { createArchivePort } from './archive.ts';
@@ -27,7 +28,8 @@ export function createPlatform(context: PlatformContext): PlatformPort {
     listTools: async () => context.registry.listTools(),
     listModels: async () => context.gateway.models(),
     diagnose: async () => {
-      const checks = await diagnose({ db: context.pool, migrations, clock: context.clock, dataDir: context.dataDir, isEmbedded: context.isEmbedded });
+      const database = await diagnose({ db: context.pool, migrations, clock: context.clock, dataDir: context.dataDir, isEmbedded: context.isEmbedded });
+      const checks = [...database, judgePlugins(await context.registry.listPlugins())];
       return { ok: checks.every(({ status }) => status !== 'problem'), checks };
     },
     checkReady: context.readiness.checkReady,
