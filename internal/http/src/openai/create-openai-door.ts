@@ -1,4 +1,4 @@
-import Fastify from 'fastify';
+import Fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { OpenAiPort } from './port.ts';
 import type { OpenAiRoutesOptions } from './register-openai-routes.ts';
@@ -10,7 +10,7 @@ import { registerOpenAiRoutes } from './register-openai-routes.ts';
  */
 export function createOpenAiDoor(port: OpenAiPort, options: OpenAiRoutesOptions & { readonly logger: FastifyBaseLogger }): FastifyInstance {
   const { logger, ...rest } = options;
-  const app = Fastify({ loggerInstance: logger, disableRequestLogging: true, forceCloseConnections: true });
+  const app = Fastify({ loggerInstance: logger, logController: new LogController({ disableRequestLogging: true }), forceCloseConnections: true });
   registerOpenAiRoutes(app, port, rest);
   return app;
 }
