@@ -1,5 +1,5 @@
 import type { ChatReply, ChatRequest, ReasoningMode } from '@openeaap/kernel';
-import { REASONING_MODES } from '@openeaap/kernel';
+import { REASONING_MODES, STEP_CREDENTIALS } from '@openeaap/kernel';
 import type { RuntimeAdapter, ThinkRequest } from '@openeaap/adapter';
 import { chainOfThought } from './strategies/cot.ts';
 import { reactNative } from './strategies/react-native.ts';
@@ -8,7 +8,7 @@ import type { Strategy } from './strategies/strategy.ts';
 import { treeOfThoughts } from './strategies/tot.ts';
 
 /** The name of the credential that opens the model gateway for one step. */
-export const MODEL_CREDENTIAL = 'OPENEAAP_MODEL_TOKEN';
+export const MODEL_CREDENTIAL = STEP_CREDENTIALS.modelToken;
 
 export interface NativeRuntimeOptions {
   /** One model call through the gateway. `credential` is the step's own; errors are PlatformErrors. */
