@@ -1,8 +1,8 @@
 import { PlatformError } from '@openeaap/kernel';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BackendConfig } from './config.ts';
+import type { BackendConfig } from './config/config.ts';
 import type { CompleteOptions, CompletionAnswer } from './gateway.ts';
-import { parseCompletion } from './parse-completion.ts';
+import { parseCompletion } from './request/parse-completion.ts';
 import { breakAfter, callDelta, delta, events, hang, hangAfter, json, raw, startOpenAiServer, stream, streamBytewise, usageChunk } from './testing/openai-server.ts';
 import type { Behaviour } from './testing/openai-server.ts';
 import { ATTRIBUTION, backendAt, configOf, makeGateway } from './testing/make-gateway.ts';

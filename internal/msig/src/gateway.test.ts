@@ -3,11 +3,11 @@ import type { Span, SpanOptions, Tracer } from '@opentelemetry/api';
 import { trace } from '@opentelemetry/api';
 import { PlatformError } from '@openeaap/kernel';
 import { afterEach, describe, expect, it } from 'vitest';
-import { parseGatewayConfig } from './config.ts';
-import { selectBackend } from './select-backend.ts';
+import { parseGatewayConfig } from './config/config.ts';
+import { selectBackend } from './routing/select-backend.ts';
 import { delta, json, startOpenAiServer, stream, usageChunk } from './testing/openai-server.ts';
 import { ATTRIBUTION, backendAt, chatOptions, configOf, HELLO, makeGateway } from './testing/make-gateway.ts';
-import { createUsageMeter } from './usage-meter.ts';
+import { createUsageMeter } from './accounting/usage-meter.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -2,18 +2,18 @@ import { trace } from '@opentelemetry/api';
 import type { Tracer } from '@opentelemetry/api';
 import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError, unlessAborted } from '@openeaap/kernel';
 import type { ChatReply, ChatRequest, ErrorCode, TokenUsage } from '@openeaap/kernel';
-import type { Backend, BackendCall, CompletionCall, CompletionReply, TokenCounts } from './backend.ts';
-import type { BackendConfig, BackendType, GatewayConfig } from './config.ts';
+import type { Backend, BackendCall, CompletionCall, CompletionReply, TokenCounts } from './backends/backend.ts';
+import type { BackendConfig, BackendType, GatewayConfig } from './config/config.ts';
 import { startInvokeSpan } from './invoke-span.ts';
 import type { InvokeFacts, InvokeOutcome } from './invoke-span.ts';
-import { inTime } from './in-time.ts';
-import { createOpenAiBackend } from './openai-backend.ts';
-import type { Completion } from './parse-completion.ts';
-import { parseScript } from './script.ts';
-import { createScriptedBackend } from './scripted-backend.ts';
-import { selectBackend } from './select-backend.ts';
-import { createUsageMeter } from './usage-meter.ts';
-import type { UsageMeter } from './usage-meter.ts';
+import { inTime } from './backends/in-time.ts';
+import { createOpenAiBackend } from './backends/openai-backend.ts';
+import type { Completion } from './request/parse-completion.ts';
+import { parseScript } from './scripted/script.ts';
+import { createScriptedBackend } from './scripted/scripted-backend.ts';
+import { selectBackend } from './routing/select-backend.ts';
+import { createUsageMeter } from './accounting/usage-meter.ts';
+import type { UsageMeter } from './accounting/usage-meter.ts';
 
 /** The one way to a model. */
 export interface Gateway {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChatRequest, ChatToolCall } from '@openeaap/kernel';
-import type { Backend, BackendCall, BackendReply } from './backend.ts';
-import { completeByChat } from './complete-by-chat.ts';
-import { CHARS_PER_TOKEN, estimateUsage } from './estimate-usage.ts';
+import type { Backend, BackendCall, BackendReply } from '../backends/backend.ts';
+import { completeByChat } from '../backends/complete-by-chat.ts';
+import { CHARS_PER_TOKEN, estimateUsage } from '../request/estimate-usage.ts';
 import { toReactAction, toReactAnswer } from './react-text.ts';
 import { readConversation } from './script-conversation.ts';
 import type { ScriptConversation } from './script-conversation.ts';

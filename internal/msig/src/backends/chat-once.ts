@@ -1,12 +1,12 @@
 import type { ChatRequest } from '@openeaap/kernel';
 import type { BackendCall, BackendReply } from './backend.ts';
 import { billed } from './billed.ts';
-import { toChatCompletionsBody } from './chat-completions-request.ts';
-import { estimateUsage } from './estimate-usage.ts';
+import { toChatCompletionsBody } from '../request/chat-completions-request.ts';
+import { estimateUsage } from '../request/estimate-usage.ts';
 import { exchange } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';
-import { createReplyAssembler } from './reply-assembler.ts';
-import type { AssembledReply } from './reply-assembler.ts';
+import { createReplyAssembler } from '../answer/reply-assembler.ts';
+import type { AssembledReply } from '../answer/reply-assembler.ts';
 
 export interface ChatTarget {
   /** The name that is sent; asked for under the try's own signal. */

@@ -1,5 +1,5 @@
-import { openYaml, readAny, readList, readMap, readNumber, readOneOf, readString, readStrings, required, yamlError } from './yaml-place.ts';
-import type { YamlPlace } from './yaml-place.ts';
+import { openYaml, readAny, readList, readMap, readNumber, readOneOf, readString, readStrings, required, yamlError } from '../config/yaml-place.ts';
+import type { YamlPlace } from '../config/yaml-place.ts';
 import { compileComparison, compilePattern } from './script-condition.ts';
 import type { Condition } from './script-condition.ts';
 import type { Language, ScriptConversation, ScriptVariable } from './script-conversation.ts';

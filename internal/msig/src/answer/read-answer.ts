@@ -1,8 +1,8 @@
 import { isJsonObject, LIMITS } from '@openeaap/kernel';
 import type { JsonObject } from '@openeaap/kernel';
 import { createParser } from 'eventsource-parser';
-import { closedMidStream, errorOfStatus, invalidOutput } from './upstream-error.ts';
-import type { UpstreamContext } from './upstream-error.ts';
+import { closedMidStream, errorOfStatus, invalidOutput } from '../backends/upstream-error.ts';
+import type { UpstreamContext } from '../backends/upstream-error.ts';
 
 /**
  * Bytes that one answer may have on the wire. A token of four letters arrives in a chunk of

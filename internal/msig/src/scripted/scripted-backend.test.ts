@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ChatMessage, ChatRequest, ChatTool, JsonObject, JsonValue } from '@openeaap/kernel';
 import { PlatformError } from '@openeaap/kernel';
 import { describe, expect, it } from 'vitest';
-import type { BackendCall } from './backend.ts';
+import type { BackendCall } from '../backends/backend.ts';
 import { parseScript } from './script.ts';
 import { answerByScript, createScriptedBackend } from './scripted-backend.ts';
 

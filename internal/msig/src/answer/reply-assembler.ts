@@ -1,8 +1,8 @@
 import { isJsonObject, LIMITS } from '@openeaap/kernel';
 import type { ChatReply, ChatToolCall, JsonObject } from '@openeaap/kernel';
-import type { TokenCounts } from './backend.ts';
-import { invalidOutput } from './upstream-error.ts';
-import type { UpstreamContext } from './upstream-error.ts';
+import type { TokenCounts } from '../backends/backend.ts';
+import { invalidOutput } from '../backends/upstream-error.ts';
+import type { UpstreamContext } from '../backends/upstream-error.ts';
 
 /**
  * Puts an answer together from the pieces of a stream, or from one whole message. Servers differ

@@ -2,8 +2,8 @@ import { LIMITS, PlatformError } from '@openeaap/kernel';
 import type { ChatReply, ChatRequest } from '@openeaap/kernel';
 import type { Pool } from 'undici';
 import { chatOnce } from './chat-once.ts';
-import { describeBadEndpoint } from './config.ts';
-import { parseEndpoint } from './endpoint.ts';
+import { describeBadEndpoint } from '../config/config.ts';
+import { parseEndpoint } from '../config/endpoint.ts';
 import { inTime } from './in-time.ts';
 import { openPool, withRetries } from './openai-upstream.ts';
 

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isJsonObject, PlatformError } from '@openeaap/kernel';
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from '../config/endpoint.ts';
 import { linkAbort } from './link-abort.ts';
-import { readAnswer } from './read-answer.ts';
-import type { AnswerSink } from './read-answer.ts';
+import { readAnswer } from '../answer/read-answer.ts';
+import type { AnswerSink } from '../answer/read-answer.ts';
 import { errorOfConnection, errorOfStatus, invalidOutput, parseRetryAfter } from './upstream-error.ts';
 import type { UpstreamContext } from './upstream-error.ts';
 

@@ -1,6 +1,6 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { ChatMessage, ChatRequest, ChatToolCall, JsonObject, JsonValue } from '@openeaap/kernel';
-import type { TokenCounts } from './backend.ts';
+import type { TokenCounts } from '../backends/backend.ts';
 
 /** The rule of thumb for English; it is too low for Chinese, which is why the result is marked as estimated. */
 export const CHARS_PER_TOKEN = 4;

@@ -1,9 +1,9 @@
 import { PlatformError } from '@openeaap/kernel';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createOpenAiChat } from './openai-chat.ts';
-import { callDelta, delta, hangAfter, json, startOpenAiServer, stream, usageChunk } from './testing/openai-server.ts';
-import type { Behaviour, OpenAiServer } from './testing/openai-server.ts';
-import { HELLO } from './testing/make-gateway.ts';
+import { callDelta, delta, hangAfter, json, startOpenAiServer, stream, usageChunk } from '../testing/openai-server.ts';
+import type { Behaviour, OpenAiServer } from '../testing/openai-server.ts';
+import { HELLO } from '../testing/make-gateway.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -1,5 +1,5 @@
 import type { ChatReply, ChatRequest } from '@openeaap/kernel';
-import type { Completion } from './parse-completion.ts';
+import type { Completion } from '../request/parse-completion.ts';
 
 /** What the gateway needs of anything that answers chats. */
 export interface Backend {

@@ -1,14 +1,14 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonObject, JsonValue } from '@openeaap/kernel';
-import type { TokenCounts } from './backend.ts';
+import type { TokenCounts } from '../backends/backend.ts';
 import { toCompletionChunks } from './completion-chunks.ts';
-import { estimateCompletionUsage } from './estimate-usage.ts';
-import type { Completion } from './parse-completion.ts';
+import { estimateCompletionUsage } from '../request/estimate-usage.ts';
+import type { Completion } from '../request/parse-completion.ts';
 import type { AnswerSink } from './read-answer.ts';
 import { readUsage } from './reply-assembler.ts';
 import { createStrictChunks } from './strict-chunk.ts';
-import { invalidOutput } from './upstream-error.ts';
-import type { UpstreamContext } from './upstream-error.ts';
+import { invalidOutput } from '../backends/upstream-error.ts';
+import type { UpstreamContext } from '../backends/upstream-error.ts';
 
 /**
  * Passes a server's answer on as it came, chunk for chunk, and reads along: usage, model, why it

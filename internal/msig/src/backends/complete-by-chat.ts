@@ -1,8 +1,8 @@
 import type { JsonObject } from '@openeaap/kernel';
 import type { Backend, BackendReply, CompletionCall, CompletionReply } from './backend.ts';
-import { toWireUsage } from './completion-relay.ts';
-import type { Completion } from './parse-completion.ts';
-import { toChatRequest } from './to-chat-request.ts';
+import { toWireUsage } from '../answer/completion-relay.ts';
+import type { Completion } from '../request/parse-completion.ts';
+import { toChatRequest } from '../request/to-chat-request.ts';
 
 export interface ByChatMeans {
   readonly chat: Backend['chat'];

@@ -1,8 +1,8 @@
 import type { Backend, BackendCall } from './backend.ts';
 import { chatOnce } from './chat-once.ts';
 import { completeOnce } from './complete-once.ts';
-import type { BackendConfig } from './config.ts';
-import { parseEndpoint } from './endpoint.ts';
+import type { BackendConfig } from '../config/config.ts';
+import { parseEndpoint } from '../config/endpoint.ts';
 import { firstListedModel, openPool, withRetries } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';
 

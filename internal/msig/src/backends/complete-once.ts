@@ -2,11 +2,11 @@ import { PlatformError } from '@openeaap/kernel';
 import type { CompletionCall, CompletionReply } from './backend.ts';
 import { billed } from './billed.ts';
 import type { ChatTarget } from './chat-once.ts';
-import { toCompletionBody } from './completion-body.ts';
-import { createCompletionRelay } from './completion-relay.ts';
+import { toCompletionBody } from '../request/completion-body.ts';
+import { createCompletionRelay } from '../answer/completion-relay.ts';
 import { exchange } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';
-import type { Completion } from './parse-completion.ts';
+import type { Completion } from '../request/parse-completion.ts';
 import { invalidOutput } from './upstream-error.ts';
 
 /** One try of a completion: the client's own body goes out, and the server's own words come back. */
