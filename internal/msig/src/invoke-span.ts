@@ -1,7 +1,7 @@
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Span, Tracer } from '@opentelemetry/api';
 import type { PlatformError, TokenUsage } from '@openeaap/kernel';
-import type { BackendConfig } from './config/config.ts';
+import type { BackendConfig } from './config/gateway-config.ts';
 import type { Attribution } from './gateway.ts';
 
 /**

@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '@openeaap/kernel';
 import type { TokenCounts } from '../backends/backend.ts';
 import { toCompletionChunks } from './completion-chunks.ts';
 import { estimateCompletionUsage } from '../request/estimate-usage.ts';
-import type { Completion } from '../request/parse-completion.ts';
+import type { ModelRequest } from '../request/model-request.ts';
 import type { AnswerSink } from './read-answer.ts';
 import { readUsage } from './reply-assembler.ts';
 import { createStrictChunks } from './strict-chunk.ts';
@@ -38,7 +38,7 @@ export interface RelayMeans {
 /** A whole answer may carry speech or images. */
 const DOCUMENT_BYTES_MAX = 33_554_432;
 
-export function createCompletionRelay(completion: Completion, { context, newId, onChunk }: RelayMeans): CompletionRelay {
+export function createCompletionRelay(completion: ModelRequest, { context, newId, onChunk }: RelayMeans): CompletionRelay {
   const strict = createStrictChunks(newId, (what) => invalidOutput(context, `sent ${what}.`));
   /** Why each choice ended; null: not yet. */
   const ends = new Map<number, string | null>();
@@ -136,7 +136,7 @@ function choicesOf(chunk: JsonObject): readonly JsonObject[] {
  * The chunk without the usage that is not for this place: its text as it came where it can be, the
  * object where it must be written anew. In JSON `,"usage":null` can only be a member, never part of a string.
  */
-function withoutUsage(completion: Completion, chunk: JsonObject, text: string): string | JsonObject {
+function withoutUsage(completion: ModelRequest, chunk: JsonObject, text: string): string | JsonObject {
   if (completion.wantsUsageOnEveryChunk || chunk['usage'] === undefined) return text;
   if (completion.wantsUsage) return chunk['usage'] === null ? text : { ...chunk, usage: null };
   const cut = chunk['usage'] === null ? text.replace(',"usage":null', '') : text;

@@ -1,5 +1,5 @@
 import type { ChatRequest } from '@openeaap/kernel';
-import type { BackendCall, BackendReply } from './backend.ts';
+import type { ChatCall, ChatTryReply } from './chat-call.ts';
 import { billed } from './billed.ts';
 import { toChatCompletionsBody } from '../request/chat-completions-request.ts';
 import { estimateUsage } from '../request/estimate-usage.ts';
@@ -16,7 +16,7 @@ export interface ChatTarget {
 }
 
 /** One try of a chat. */
-export async function chatOnce(upstream: Upstream, target: ChatTarget, { request, call }: { readonly request: ChatRequest; readonly call: BackendCall }): Promise<BackendReply> {
+export async function chatOnce(upstream: Upstream, target: ChatTarget, { request, call }: { readonly request: ChatRequest; readonly call: ChatCall }): Promise<ChatTryReply> {
   const assembler = createReplyAssembler(upstream.context, target.newId);
   let reply: AssembledReply | null = null;
   let model = '';

@@ -1,11 +1,12 @@
 import type { JsonObject } from '@openeaap/kernel';
-import type { Backend, BackendReply, CompletionCall, CompletionReply } from './backend.ts';
+import type { BackendCall, RequestReply } from './backend.ts';
+import type { AskChat, ChatTryReply } from './chat-call.ts';
 import { toWireUsage } from '../answer/completion-relay.ts';
-import type { Completion } from '../request/parse-completion.ts';
+import type { ModelRequest } from '../request/model-request.ts';
 import { toChatRequest } from '../request/to-chat-request.ts';
 
 export interface ByChatMeans {
-  readonly chat: Backend['chat'];
+  readonly chat: AskChat;
   /** What the answer calls its model until the reply says better. */
   readonly model: string;
   readonly newId: () => string;
@@ -14,7 +15,7 @@ export interface ByChatMeans {
 }
 
 /** A completion from a backend that knows chats only, in the framing of OpenAI: role, text, tool calls, reason, usage. */
-export async function completeByChat(completion: Completion, call: CompletionCall, { chat, model, newId, now }: ByChatMeans): Promise<CompletionReply> {
+export async function completeByChat(completion: ModelRequest, call: BackendCall, { chat, model, newId, now }: ByChatMeans): Promise<RequestReply> {
   const request = toChatRequest(completion, call.maxTokens);
   const envelope = { id: `chatcmpl-${newId()}`, created: Math.floor(now() / 1_000), model };
   const toChunk = (choices: readonly JsonObject[]): JsonObject => ({
@@ -58,13 +59,13 @@ function choiceOf(delta: JsonObject, finishReason: string | null = null): JsonOb
   return { index: 0, delta, logprobs: null, finish_reason: finishReason };
 }
 
-function toDocument(envelope: JsonObject, reply: BackendReply): JsonObject {
+function toDocument(envelope: JsonObject, reply: ChatTryReply): JsonObject {
   const calls = reply.toolCalls.map(({ id, name, argumentsText }) => ({ id, type: 'function', function: { name, arguments: argumentsText } }));
   const content = reply.content === '' && calls.length > 0 ? null : reply.content;
   const message = { role: 'assistant', content, refusal: null, ...(calls.length === 0 ? {} : { tool_calls: calls }) };
   return { ...envelope, object: 'chat.completion', choices: [{ index: 0, message, logprobs: null, finish_reason: toWireReason(reply) }], usage: toWireUsage(reply.usage) };
 }
 
-function toWireReason({ finishReason }: BackendReply): string {
+function toWireReason({ finishReason }: ChatTryReply): string {
   return finishReason === 'other' ? 'stop' : finishReason;
 }

@@ -1,16 +1,16 @@
 import { PlatformError } from '@openeaap/kernel';
-import type { CompletionCall, CompletionReply } from './backend.ts';
+import type { BackendCall, RequestReply } from './backend.ts';
 import { billed } from './billed.ts';
 import type { ChatTarget } from './chat-once.ts';
 import { toCompletionBody } from '../request/completion-body.ts';
 import { createCompletionRelay } from '../answer/completion-relay.ts';
 import { exchange } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';
-import type { Completion } from '../request/parse-completion.ts';
+import type { ModelRequest } from '../request/model-request.ts';
 import { invalidOutput } from './upstream-error.ts';
 
 /** One try of a completion: the client's own body goes out, and the server's own words come back. */
-export async function completeOnce(upstream: Upstream, target: ChatTarget, { completion, call }: { readonly completion: Completion; readonly call: CompletionCall }): Promise<CompletionReply> {
+export async function completeOnce(upstream: Upstream, target: ChatTarget, { completion, call }: { readonly completion: ModelRequest; readonly call: BackendCall }): Promise<RequestReply> {
   const relay = createCompletionRelay(completion, { context: upstream.context, newId: target.newId, onChunk: call.onChunk });
   let model = '';
   return billed(call, relay.usage, async () => {

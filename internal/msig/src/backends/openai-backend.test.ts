@@ -1,7 +1,7 @@
 import { PlatformError } from '@openeaap/kernel';
 import type { ChatRequest } from '@openeaap/kernel';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BackendConfig } from '../config/config.ts';
+import type { BackendConfig } from '../config/gateway-config.ts';
 import { breakAfter, callDelta, delta, events, flood, hang, hangAfter, json, raw, startOpenAiServer, stream, streamBytewise, usageChunk } from '../testing/openai-server.ts';
 import type { Behaviour, OpenAiServer } from '../testing/openai-server.ts';
 import { backendAt, chatOptions, configOf, HELLO, makeGateway } from '../testing/make-gateway.ts';

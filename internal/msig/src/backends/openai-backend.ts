@@ -1,7 +1,7 @@
 import type { Backend, BackendCall } from './backend.ts';
 import { chatOnce } from './chat-once.ts';
 import { completeOnce } from './complete-once.ts';
-import type { BackendConfig } from '../config/config.ts';
+import type { BackendConfig } from '../config/gateway-config.ts';
 import { parseEndpoint } from '../config/endpoint.ts';
 import { firstListedModel, openPool, withRetries } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';

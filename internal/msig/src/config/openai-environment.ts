@@ -1,6 +1,7 @@
 import { PlatformError } from '@openeaap/kernel';
+import { isExternal } from './is-external.ts';
 import { assertHeaderSafe, BACKEND_DEFAULTS, describeBadEndpoint } from './config.ts';
-import type { BackendConfig, GatewayConfig } from './config.ts';
+import type { BackendConfig, GatewayConfig } from './gateway-config.ts';
 
 /** The values of OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL; unset and empty are the same. */
 export interface OpenAiEnvironment {
@@ -28,17 +29,28 @@ export function withOpenAiEnvironment(config: GatewayConfig, environment: OpenAi
   const problem = describeBadEndpoint(endpoint);
   if (problem !== null) throw new PlatformError('invalid_input', `OPENAI_BASE_URL: ${problem}`, { details: { field: 'OPENAI_BASE_URL' } });
   if (apiKey !== '') assertHeaderSafe(apiKey, 'OPENAI_API_KEY');
+  const { kinds, maxConcurrent, maxQueue, vllm, timeoutMs, maxAttempts } = BACKEND_DEFAULTS;
   const backend: BackendConfig = {
     name: freeName(config),
     type: 'openai',
-    endpoint,
+    endpoints: [endpoint],
     model: environment.model?.trim() ?? '',
+    adapters: [],
     capabilities: [...new Set(config.backends.flatMap((each) => each.capabilities))],
-    costUsdPer1k: 0,
+    kinds: [...kinds, 'embeddings'],
+    prices: { input: 0, cachedInput: 0, output: 0 },
+    contextWindow: null,
+    size: null,
+    external: isExternal(endpoint, config.privacy.internalHosts),
+    weight: 1,
+    fallbacks: [],
     ...(apiKey === '' ? {} : { apiKey: () => apiKey }),
-    timeoutMs: BACKEND_DEFAULTS.timeoutMs,
-    firstByteTimeoutMs: BACKEND_DEFAULTS.timeoutMs,
-    maxAttempts: BACKEND_DEFAULTS.maxAttempts,
+    timeoutMs,
+    firstByteTimeoutMs: timeoutMs,
+    maxAttempts,
+    maxConcurrent,
+    maxQueue,
+    vllm,
     script: '',
     labels: { source: 'environment' },
   };

@@ -1,6 +1,6 @@
 import { isJsonObject } from '@openeaap/kernel';
 import { isOpenAiHost } from './chat-completions-request.ts';
-import type { Completion } from './parse-completion.ts';
+import type { ModelRequest } from './model-request.ts';
 import { replaceMembers } from './replace-members.ts';
 
 export interface CompletionTarget {
@@ -11,7 +11,7 @@ export interface CompletionTarget {
 }
 
 /** The client's own body, but for what the gateway decides: the model, the tokens, and that usage is told. */
-export function toCompletionBody(completion: Completion, target: CompletionTarget): string {
+export function toCompletionBody(completion: ModelRequest, target: CompletionTarget): string {
   const { body, isStream, choices } = completion;
   const options = body['stream_options'];
   return replaceMembers(completion.text, {
@@ -27,7 +27,7 @@ export function toCompletionBody(completion: Completion, target: CompletionTarge
  * A cap must hold at every server. OpenAI refuses both names at once and its newer models refuse
  * the old one, so there the client's choice stands; servers elsewhere may know the old name only.
  */
-function capMembers({ body }: Completion, maxTokens: number, origin: string): Readonly<Record<string, string | null>> {
+function capMembers({ body }: ModelRequest, maxTokens: number, origin: string): Readonly<Record<string, string | null>> {
   const cap = String(maxTokens);
   const has = (name: string): boolean => typeof body[name] === 'number';
   if (!isOpenAiHost(origin)) return { max_tokens: cap, max_completion_tokens: has('max_completion_tokens') ? cap : null };

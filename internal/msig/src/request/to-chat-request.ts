@@ -1,13 +1,13 @@
 import { isJsonObject, PlatformError } from '@openeaap/kernel';
 import type { ChatMessage, ChatRequest, ChatTool, ChatToolCall, JsonObject, JsonValue } from '@openeaap/kernel';
-import type { Completion } from './parse-completion.ts';
+import type { ModelRequest } from './model-request.ts';
 
 /**
  * A completion in the reduced words of the platform, for backends that are no OpenAI server. What
  * those have no word for (images, response formats, penalties) is left out, as by a model that
  * ignores it; what would change the form of the answer is refused. Errors: `invalid_input`.
  */
-export function toChatRequest(completion: Completion, maxTokens: number | null): ChatRequest {
+export function toChatRequest(completion: ModelRequest, maxTokens: number | null): ChatRequest {
   const { body } = completion;
   if (completion.choices > 1) throw wrong('n', 'This backend gives one choice. Leave \'n\' out, or ask another model.');
   const tools = body['tool_choice'] === 'none' ? [] : readTools(body);

@@ -1,5 +1,5 @@
 import { PlatformError } from '@openeaap/kernel';
-import type { BackendConfig, GatewayConfig } from '../config/config.ts';
+import type { BackendConfig, GatewayConfig } from '../config/gateway-config.ts';
 
 /** For OpenAI clients, which must name a model. */
 const DEFAULT = 'default';

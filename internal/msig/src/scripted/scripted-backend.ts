@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChatRequest, ChatToolCall } from '@openeaap/kernel';
-import type { Backend, BackendCall, BackendReply } from '../backends/backend.ts';
+import type { Backend } from '../backends/backend.ts';
+import type { AskChat, ChatCall, ChatTryReply } from '../backends/chat-call.ts';
 import { completeByChat } from '../backends/complete-by-chat.ts';
 import { CHARS_PER_TOKEN, estimateUsage } from '../request/estimate-usage.ts';
 import { toReactAction, toReactAnswer } from './react-text.ts';
@@ -26,7 +27,7 @@ const CONCLUDING = { zh: '信息已经足够，可以给出结论。', en: 'I no
  * by its model name and its label `simulated`. Nobody outside this room can tell it apart otherwise.
  */
 export function createScriptedBackend(script: Script, deps: ScriptedBackendDeps): Backend {
-  const chat: Backend['chat'] = async (request, call) => {
+  const chat: AskChat = async (request, call) => {
     call.signal.throwIfAborted();
     if (script.delayMs > 0) await sleep(script.delayMs, undefined, { signal: call.signal });
     const answer = cutToTokens(answerByScript(script, request), request.maxTokens ?? Number.POSITIVE_INFINITY);
@@ -36,13 +37,12 @@ export function createScriptedBackend(script: Script, deps: ScriptedBackendDeps)
     return { ...answer, model: script.model, usage };
   };
   return {
-    chat,
-    complete: (completion, call) => completeByChat(completion, call, { chat, model: script.model, ...deps }),
+    ask: (completion, call) => completeByChat(completion, call, { chat, model: script.model, ...deps }),
     close: async () => undefined,
   };
 }
 
-type ScriptedAnswer = Pick<BackendReply, 'content' | 'toolCalls' | 'finishReason'>;
+type ScriptedAnswer = Pick<ChatTryReply, 'content' | 'toolCalls' | 'finishReason'>;
 
 /** Pure: the same conversation has the same answer. */
 export function answerByScript(script: Script, request: ChatRequest): ScriptedAnswer {
@@ -86,7 +86,7 @@ function finalAnswer(conversation: ScriptConversation, content: string): Scripte
 }
 
 /** Passes the text on in pieces, with a turn of the event loop between them as from a real stream. */
-async function streamText(text: string, call: BackendCall): Promise<void> {
+async function streamText(text: string, call: ChatCall): Promise<void> {
   const characters = Array.from(text);
   for (let start = 0; start < characters.length; start += PIECE_CHARS) {
     if (start > 0) await sleep(0, undefined, { signal: call.signal });

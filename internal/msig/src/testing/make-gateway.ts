@@ -2,7 +2,7 @@ import type { Tracer } from '@opentelemetry/api';
 import type { ChatRequest } from '@openeaap/kernel';
 import { createGateway } from '../gateway.ts';
 import type { Attribution, ChatOptions, Gateway, GatewayEvent } from '../gateway.ts';
-import type { BackendConfig, GatewayConfig } from '../config/config.ts';
+import type { BackendConfig, GatewayConfig } from '../config/gateway-config.ts';
 
 export const ATTRIBUTION: Attribution = { tenantId: 't1', runId: 'r1', stepId: 's1', agentId: 'a1', userId: 'u1', traceId: 'tr1' };
 

@@ -1,13 +1,13 @@
 import { PlatformError } from '@openeaap/kernel';
 import { describe, expect, it } from 'vitest';
-import { parseCompletion } from './parse-completion.ts';
+import { parseRequest } from './parse-request.ts';
 
 const MESSAGES = [{ role: 'user', content: 'hi' }];
-const parse = (fields: object) => parseCompletion(JSON.stringify({ messages: MESSAGES, ...fields }));
+const parse = (fields: object) => parseRequest('chat', JSON.stringify({ messages: MESSAGES, ...fields }));
 
 function failureOf(text: string): PlatformError {
   try {
-    parseCompletion(text);
+    parseRequest('chat', text);
   } catch (thrown) {
     if (thrown instanceof PlatformError) return thrown;
   }

@@ -1,24 +1,6 @@
 import { isJsonObject, PlatformError } from '@openeaap/kernel';
 import type { JsonObject } from '@openeaap/kernel';
-
-/**
- * A body of `POST /v1/chat/completions`. Only what the gateway itself acts on is read; everything
- * else belongs to the backend and reaches it as the client wrote it.
- */
-export interface Completion {
-  /** The body as it came. */
-  readonly text: string;
-  readonly body: JsonObject;
-  /** A backend's name, its model or a capability; empty: the default. */
-  readonly model: string;
-  readonly isStream: boolean;
-  readonly wantsUsage: boolean;
-  /** vLLM's `continuous_usage_stats`. */
-  readonly wantsUsageOnEveryChunk: boolean;
-  readonly choices: number;
-  /** Of each choice; null: as many as the backend likes. */
-  readonly maxTokens: number | null;
-}
+import type { ModelRequest, RequestKind } from './model-request.ts';
 
 /** As the strict clients have it. */
 const CHOICES_MAX = 128;
@@ -28,12 +10,13 @@ const MODEL_CHARS = 512;
 const DEPTH_LEVELS = 200;
 
 /** Errors: `invalid_input`; `details.field` is the field of the API, the message says the cure. */
-export function parseCompletion(text: string): Completion {
+export function parseRequest(kind: RequestKind, text: string): ModelRequest {
   const body = parseObject(text);
   readMessages(body);
   const isStream = readFlag(body, 'stream');
   const options = readOptions(body, isStream);
   return {
+    kind,
     text,
     body,
     model: readModel(body),

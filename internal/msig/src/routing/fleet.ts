@@ -1,0 +1,55 @@
+import type { PlatformError } from '@openeaap/kernel';
+import type { Access } from '../access.ts';
+import type { BackendConfig } from '../config/gateway-config.ts';
+import type { ModelRequest } from '../request/model-request.ts';
+
+/** One server of a backend, and the right to ask it now. */
+export interface Place {
+  /** Base URL, one of the backend's `endpoints`; empty for a backend without a server. */
+  readonly endpoint: string;
+  /** Once, when the try has ended. */
+  readonly leave: (seen: TryOutcome) => void;
+}
+
+export interface TryOutcome {
+  /** null: it answered. An abort by the caller (`cancelled`) says nothing about the server. */
+  readonly error: PlatformError | null;
+  /** null: nothing came. */
+  readonly firstByteMs: number | null;
+  readonly totalMs: number;
+}
+
+export interface BackendHealth {
+  readonly name: string;
+  /** `unknown` before its first call. `down`: no server of it may be asked. */
+  readonly state: 'unknown' | 'up' | 'down';
+  /** Safe to show. */
+  readonly detail: string;
+  readonly breaker: 'closed' | 'open' | 'half_open';
+  readonly inFlight: number;
+  readonly queued: number;
+  /** Exponentially weighted; null before the first answer. */
+  readonly firstByteMs: number | null;
+  readonly totalMs: number | null;
+}
+
+/** All backends as they are now: which may answer, how they do, and who may ask them next. */
+export interface Fleet {
+  /**
+   * The backends that may answer, best first; the rest are its fallbacks. Errors: `not_found` (no
+   * such model), `permission_denied` (not for this key), `invalid_input` (no backend can do this
+   * kind of request, or has room for so long a prompt), `policy_denied` (Confidential, and every
+   * backend is external).
+   */
+  readonly plan: (request: ModelRequest, access: Access) => readonly BackendConfig[];
+  /**
+   * A place at one of the backend's servers, waited for in a bounded queue. Errors:
+   * `model_unavailable` (`details.reason`: `breaker_open`, `queue_full`, `queue_timeout`, with
+   * `retry_after_ms`), the signal's reason.
+   */
+  readonly enter: (backend: BackendConfig, request: ModelRequest, access: Access, call: { readonly signal: AbortSignal; readonly deadlineMs: number; readonly avoid: readonly string[] }) => Promise<Place>;
+  /** Takes one retry from the budget; false: there have been too many for the traffic. */
+  readonly takeRetry: (backend: BackendConfig) => boolean;
+  readonly health: () => readonly BackendHealth[];
+  readonly close: () => Promise<void>;
+}
