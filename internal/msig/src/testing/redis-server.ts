@@ -40,7 +40,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   const binary = options.binary ?? findRedisServer();
   if (binary === null) {
     if (process.env['CI'] === 'true') throw new Error('No redis-server is installed. Install it, or set OPENEAAP_TEST_REDIS to its path.');
-    console.warn('No redis-server is installed: the tests that need one are skipped.');
+    process.stderr.write('No redis-server is installed: the tests that need one are skipped.\n');
     return null;
   }
   const folder = await mkdtemp(join(tmpdir(), 'openeaap-redis-'));
