@@ -5,4 +5,6 @@ export { createMasker, MASK } from './pii.ts';
 export type { Masker, MaskerOptions, PiiAction, PiiRule, Sanitized } from './pii.ts';
 export { compileRegex } from './regex.ts';
 export type { RegexResult, UserRegex } from './regex.ts';
+export { createScanner } from './scanner.ts';
+export type { Finding, Scanner, ScannerOptions } from './scanner.ts';
 export { toStorable } from './storable.ts';

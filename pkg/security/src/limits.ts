@@ -7,6 +7,8 @@ export const SECURITY_LIMITS = {
   /** Longest text that a masker remembers to be clean, and how many of them. */
   cleanTextChars: 80,
   cleanTexts: 2_048,
+  /** Texts that a scanner remembers to be clean, twice: about 3 MB. */
+  scannedTexts: 8_192,
   /** Nesting of a JSON document given to the masker. */
   maskJsonDepth: 64,
   policyRules: 1_000,

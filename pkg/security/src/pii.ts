@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
-import { BUILTIN_RULES, isSecretKey, OPAQUE_IDS } from './builtin-rules.ts';
+import { BUILTIN_RULES, isSecretKey } from './builtin-rules.ts';
 import type { BuiltinRule } from './builtin-rules.ts';
+import { findBuiltin } from './find-spans.ts';
 import type { JsonValue } from './json.ts';
 import { SECURITY_LIMITS } from './limits.ts';
 import { compileRegex } from './regex.ts';
@@ -138,41 +139,14 @@ function replacementOf(action: PiiAction, value: string, hash: KeyedHash): strin
 }
 
 function builtinSpans(text: string, rules: readonly BuiltinRule[], hash: KeyedHash): Span[] {
-  if (rules.length === 0) return [];
-  const folded = foldFullWidth(text);
-  const hasDigit = /\d/.test(folded);
-  const opaque = hasDigit ? Array.from(folded.matchAll(OPAQUE_IDS), (match): Range => [match.index, match.index + match[0].length]) : [];
-  const spans: Span[] = [];
-  for (const rule of rules) {
-    if (rule.numeric && !hasDigit) continue;
-    if (rule.hints !== undefined && !rule.hints.some((hint) => folded.includes(hint))) continue;
-    let passed = 0;
-    for (const match of folded.matchAll(rule.pattern)) {
-      const value = match[1] ?? match[0];
-      if (rule.accept !== undefined && !rule.accept(value, match[0])) continue;
-      const start = match.index + match[0].lastIndexOf(value);
-      const end = start + value.length;
-      // Both lists ascend, so one walk over the ids is enough for all matches of a rule.
-      while ((opaque[passed]?.[1] ?? end) < end) passed += 1;
-      if (rule.numeric && (opaque[passed]?.[0] ?? end) <= start) continue;
-      spans.push({ start, end, replacement: labelOf(rule, value, hash), policy: false });
-    }
-  }
-  return spans;
+  return findBuiltin(text, rules).map(({ start, end, rule, value }) => ({ start, end, replacement: labelOf(rule, value, hash), policy: false }));
 }
-
-type Range = readonly [start: number, end: number];
 
 /** Addresses keep their identity as a keyed hash: an auditor can follow one without seeing it. */
 function labelOf(rule: BuiltinRule, value: string, hash: KeyedHash): string {
   if (rule.address !== true) return `[masked:${rule.kind}]`;
   const canonical = value.toLowerCase().replaceAll(/[[\]()]/g, '');
   return `[${rule.kind}:${hash(canonical, 8)}]`;
-}
-
-/** Full-width digits and letters, as Chinese keyboards make them, unit by unit, so that offsets stay the same. */
-function foldFullWidth(text: string): string {
-  return text.replace(/[\uFF01-\uFF5E]/g, (char) => String.fromCharCode(char.charCodeAt(0) - 0xfee0));
 }
 
 /** One pass over the original text. Spans that overlap become one, so that no rest of a secret shows. */
