@@ -12,6 +12,8 @@ export type AuditAction =
   | 'agent_change'
   | 'policy_change'
   | 'plugin_change'
+  /** A virtual key for models was made, changed or revoked. */
+  | 'model_key_change'
   | 'trigger'
   | 'schedule_change'
   | 'schedule_fire'

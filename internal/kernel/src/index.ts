@@ -9,6 +9,7 @@ export * from './ids.ts';
 export * from './json.ts';
 export * from './limits.ts';
 export * from './lineage.ts';
+export * from './model-key.ts';
 export * from './notice.ts';
 export * from './principal.ts';
 export * from './priority.ts';

@@ -1,0 +1,50 @@
+import type { Sensitivity } from './principal.ts';
+
+/** What may be asked of models, and what it may cost. Each null: not limited. */
+export interface ModelLimits {
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
+  /** Days and months are those of UTC. */
+  readonly tokensPerDay: number | null;
+  readonly usdPerDay: number | null;
+  readonly usdPerMonth: number | null;
+  /** In all its life. */
+  readonly usdTotal: number | null;
+}
+
+export const NO_MODEL_LIMITS: ModelLimits = { requestsPerMinute: null, tokensPerMinute: null, tokensPerDay: null, usdPerDay: null, usdPerMonth: null, usdTotal: null };
+
+/** What a person says of a key; all but the owner can be changed later. */
+export interface ModelKeySpec {
+  /** Unique in its tenant, also after it was revoked. */
+  readonly name: string;
+  /** Names that may be asked for: backends, models, capabilities; null: all. */
+  readonly models: readonly string[] | null;
+  /** What is asked with it counts as this secret: Confidential (3) never goes to an external backend. */
+  readonly sensitivity: Sensitivity;
+  /** Access labels of what the holder reads. Cached answers are shared among equal labels only. */
+  readonly labels: readonly string[];
+  /** Lower is sooner. */
+  readonly priority: number;
+  readonly limits: ModelLimits;
+  /** null: until it is revoked. */
+  readonly expiresAt: Date | null;
+}
+
+/** A virtual key for models. The secret is shown once and not kept. */
+export interface ModelKey extends ModelKeySpec {
+  readonly tenantId: string;
+  readonly id: string;
+  /** First characters of the secret, for people to tell keys apart. */
+  readonly prefix: string;
+  /** Who is billed: a user id, or `service:NAME`. */
+  readonly owner: string;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly revokedAt: Date | null;
+  /** To about five minutes. */
+  readonly lastUsedAt: Date | null;
+  /** Counts changes: whoever changes it says which one he has seen. */
+  readonly revision: number;
+}
