@@ -8,6 +8,7 @@ import { endedRuns } from './0006_ended_runs.ts';
 import { schedules } from './0007_schedules.ts';
 import { plugins } from './0008_plugins.ts';
 import { commitRows } from './0009_commit_rows.ts';
+import { modelGateway } from './0010_model_gateway.ts';
 
 /** Every migration, oldest first. One that has been released is never changed. */
-export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns, schedules, plugins, commitRows];
+export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns, schedules, plugins, commitRows, modelGateway];

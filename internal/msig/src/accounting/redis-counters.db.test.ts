@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testCounters } from '../../../store/src/testing/counters-contract.ts';
+import { openRedisLink } from '../cache/redis-link.ts';
+import type { RedisLink } from '../cache/redis-link.ts';
+import { findRedisServer, startRedis } from '../testing/redis-server.ts';
+import type { TestRedis } from '../testing/redis-server.ts';
+import { createRedisCounters } from './redis-counters.ts';
+
+const isInstalled = findRedisServer() !== null;
+
+let redis: TestRedis | null = null;
+let links: readonly RedisLink[] = [];
+beforeAll(async () => {
+  redis = await startRedis();
+  if (redis === null) return;
+  const { url } = redis;
+  links = [1, 2].map(() => openRedisLink(url, { log: () => undefined, random: Math.random }));
+  await Promise.all(links.map((link) => link.tried));
+});
+afterAll(async () => {
+  await Promise.all(links.map((link) => link.close()));
+  await redis?.stop();
+});
+
+const linkAt = (index: number): RedisLink => {
+  const link = links[index];
+  if (link === undefined) throw new Error('Redis runs');
+  return link;
+};
+
+describe.skipIf(!isInstalled && process.env['CI'] !== 'true')('in Redis', () => {
+  testCounters(() => ({ nodes: (now) => [createRedisCounters({ link: linkAt(0), now, timeoutMs: 5_000 }), createRedisCounters({ link: linkAt(1), now, timeoutMs: 5_000 })] }));
+
+  test('without a time of a test the clock of the server counts', async () => {
+    const counters = createRedisCounters({ link: linkAt(0), timeoutMs: 5_000 });
+    const taken = await counters.take('t', [{ counter: 'clock', window: 'month', amount: 1, limit: 1 }]);
+    expect(Math.abs(taken.nowMs - Date.now())).toBeLessThan(5_000);
+    const now = new Date();
+    expect(taken).toMatchObject({ states: [{ bucket: now.getUTCFullYear() * 12 + now.getUTCMonth() }] });
+  });
+
+  test('counters that are over are forgotten by the server itself; a total is not', async () => {
+    const counters = createRedisCounters({ link: linkAt(0), timeoutMs: 5_000 });
+    for (const window of ['minute', 'total'] as const) await counters.take('t', [{ counter: `kept/${window}`, window, amount: 1, limit: 1 }]);
+    const ttlOf = (window: string) => linkAt(0).run((client) => client.pTTL(`openeaap:limit:{t}:kept/${window}`), 5_000);
+    expect(await ttlOf('minute')).toBeGreaterThan(60_000);
+    expect(await ttlOf('total')).toBe(-1);
+  });
+
+  test('a server that forgot its scripts is told them again; one that is away fails the take within its time', async () => {
+    const counters = createRedisCounters({ link: linkAt(0), timeoutMs: 5_000 });
+    await linkAt(0).run((client) => client.sendCommand(['SCRIPT', 'FLUSH']), 5_000);
+    const take = () => counters.take('t', [{ counter: 'away', window: 'minute', amount: 1, limit: 10 }]);
+    expect((await take()).kind).toBe('granted');
+    redis?.freeze();
+    const hasty = createRedisCounters({ link: linkAt(1), timeoutMs: 50 });
+    await expect(hasty.take('t', [{ counter: 'away', window: 'minute', amount: 1, limit: 10 }])).rejects.toMatchObject({ code: 'unavailable', details: { retry_after_ms: 1_000 } });
+    redis?.resume();
+  });
+});

@@ -1,0 +1,61 @@
+import type { ModelKey, ModelLimits } from '@openeaap/kernel';
+import { NO_MODEL_LIMITS } from '@openeaap/kernel';
+import { toSensitivity } from '../rows.ts';
+
+export interface ModelKeyRow {
+  readonly tenant_id: string;
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly owner: string;
+  readonly models: readonly string[] | null;
+  readonly sensitivity: number;
+  readonly labels: readonly string[];
+  readonly priority: number;
+  readonly limits: StoredLimits;
+  readonly expires_at: Date | null;
+  readonly created_by: string;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly revoked_at: Date | null;
+  readonly last_used_at: Date | null;
+  readonly revision: number;
+}
+
+/** Only what is limited. */
+export type StoredLimits = Readonly<Partial<Record<(typeof FIELDS)[number][0], number>>>;
+
+const FIELDS = [
+  ['requests_per_minute', 'requestsPerMinute'],
+  ['tokens_per_minute', 'tokensPerMinute'],
+  ['tokens_per_day', 'tokensPerDay'],
+  ['usd_per_day', 'usdPerDay'],
+  ['usd_per_month', 'usdPerMonth'],
+  ['usd_total', 'usdTotal'],
+] as const satisfies readonly (readonly [string, keyof ModelLimits])[];
+
+export function toStoredLimits(limits: ModelLimits): StoredLimits {
+  return Object.fromEntries(FIELDS.flatMap(([stored, field]) => (limits[field] === null ? [] : [[stored, limits[field]]])));
+}
+
+export function toModelKey(row: ModelKeyRow): ModelKey {
+  return {
+    tenantId: row.tenant_id,
+    id: row.id,
+    name: row.name,
+    prefix: row.prefix,
+    owner: row.owner,
+    models: row.models,
+    sensitivity: toSensitivity(row.sensitivity),
+    labels: row.labels,
+    priority: row.priority,
+    limits: { ...NO_MODEL_LIMITS, ...Object.fromEntries(FIELDS.map(([stored, field]) => [field, row.limits[stored] ?? null])) },
+    expiresAt: row.expires_at,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    revokedAt: row.revoked_at,
+    lastUsedAt: row.last_used_at,
+    revision: row.revision,
+  };
+}
