@@ -7,6 +7,8 @@ import type { ModelRequest } from '../request/model-request.ts';
 export interface Place {
   /** Base URL, one of the backend's `endpoints`; empty for a backend without a server. */
   readonly endpoint: string;
+  /** The answer has begun: a probe has then shown what it was for, however long the answer is. May be left out. */
+  readonly began: () => void;
   /** Once, when the try has ended. */
   readonly leave: (seen: TryOutcome) => void;
 }
@@ -32,6 +34,18 @@ export interface BackendHealth {
   readonly firstByteMs: number | null;
   readonly totalMs: number | null;
 }
+
+/** For metrics and the log. */
+export type FleetEvent =
+  | { readonly kind: 'breaker'; readonly backend: string; readonly endpoint: string; readonly state: BackendHealth['breaker'] }
+  /** A server does much worse than the others of its backend and gets nothing for a while. */
+  | { readonly kind: 'ejected'; readonly backend: string; readonly endpoint: string; readonly reason: 'errors' | 'latency'; readonly forMs: number }
+  /** A server asked for a pause (429 with a retry-after). */
+  | { readonly kind: 'cooling'; readonly backend: string; readonly endpoint: string; readonly forMs: number }
+  /** `hit`: to the server that holds the beginning; `placed`: nobody held it; `escaped`: the one that should have got it had too much to do. */
+  | { readonly kind: 'affinity'; readonly backend: string; readonly outcome: 'hit' | 'placed' | 'escaped' }
+  | { readonly kind: 'queue'; readonly backend: string; readonly outcome: 'served' | 'full' | 'timeout' | 'left' | 'closed'; readonly waitedMs: number }
+  | { readonly kind: 'retry'; readonly backend: string; readonly granted: boolean };
 
 /** All backends as they are now: which may answer, how they do, and who may ask them next. */
 export interface Fleet {

@@ -1,0 +1,123 @@
+import type { RoutingConfig } from '../config/gateway-config.ts';
+import type { Verdict } from './judge-outcome.ts';
+
+/**
+ * Whether a server may be asked. Invariants:
+ * 1. `open` lets nobody in; when its time is up it is `half_open`, which lets in one probe at a time.
+ * 2. Only a probe leads out of `half_open`: one that was answered closes, one that failed opens for
+ *    longer, one that was ended for other reasons leaves the place to the next.
+ * 3. What entered while it was closed and ends later says nothing any more.
+ */
+export interface CircuitBreaker {
+  readonly state: () => BreakerState;
+  readonly admits: () => 'yes' | 'probe' | 'no';
+  /** Milliseconds until it may admit somebody; 0: now, or when the probe under way has ended. */
+  readonly reopensInMs: () => number;
+  /** After `admits` said so. Returns what `note` wants back. */
+  readonly enter: () => BreakerTicket;
+  readonly note: (verdict: Verdict, ticket: BreakerTicket) => void;
+  /** Of the latest that said something. */
+  readonly recent: () => { readonly samples: number; readonly failedShare: number };
+  /** Forgets the latest; an open one stays open. */
+  readonly forget: () => void;
+}
+
+export type BreakerState = 'closed' | 'open' | 'half_open';
+
+/** Counts up with every change of the state; a ticket of another count is of another time. */
+export type BreakerTicket = number;
+
+interface BreakerDeps {
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** 0 up to 1; nodes that opened together do not all probe together. */
+  readonly random: () => number;
+  readonly onState: (state: BreakerState) => void;
+}
+
+/** Tries that the failed share is taken of. */
+export const WINDOW_TRIES = 20;
+const FAILED_SHARE_MAX = 0.5;
+const OPEN_MAX_MS = 60_000;
+const JITTER_SHARE = 0.2;
+
+/** Opens after `failures` in a row, or when more than half of the last 20 failed; for `openMs`, doubled with each failed probe up to a minute, and up to a fifth more. */
+export function createCircuitBreaker({ failures, openMs }: RoutingConfig['breaker'], { now, random, onState }: BreakerDeps): CircuitBreaker {
+  let state: BreakerState = 'closed';
+  let epoch = 0;
+  let reopensAtMs = 0;
+  let opens = 0;
+  let hasProbe = false;
+  let failedInRow = 0;
+  /** One bit a try, the latest lowest; 1: failed. */
+  let window = 0;
+  let samples = 0;
+
+  const change = (next: BreakerState): void => {
+    state = next;
+    epoch += 1;
+    hasProbe = false;
+    onState(next);
+  };
+  const open = (): void => {
+    const forMs = Math.min(OPEN_MAX_MS, openMs * 2 ** Math.min(opens, 16)) * (1 + JITTER_SHARE * random());
+    opens += 1;
+    reopensAtMs = now() + forMs;
+    change('open');
+  };
+  const close = (): void => {
+    opens = 0;
+    forget();
+    change('closed');
+  };
+  const forget = (): void => {
+    failedInRow = 0;
+    window = 0;
+    samples = 0;
+  };
+  const current = (): BreakerState => {
+    if (state === 'open' && now() >= reopensAtMs) change('half_open');
+    return state;
+  };
+  const count = (isFailed: boolean): void => {
+    window = ((window << 1) | (isFailed ? 1 : 0)) & (2 ** WINDOW_TRIES - 1);
+    samples = Math.min(samples + 1, WINDOW_TRIES);
+    failedInRow = isFailed ? failedInRow + 1 : 0;
+  };
+
+  return {
+    state: current,
+    admits: () => {
+      const at = current();
+      if (at === 'closed') return 'yes';
+      return at === 'half_open' && !hasProbe ? 'probe' : 'no';
+    },
+    reopensInMs: () => (current() === 'open' ? reopensAtMs - now() : 0),
+    enter: () => {
+      if (current() === 'half_open') hasProbe = true;
+      return epoch;
+    },
+    note: (verdict, ticket) => {
+      if (ticket !== epoch) return;
+      if (state === 'half_open') {
+        if (verdict === 'nothing') hasProbe = false;
+        else if (verdict === 'failed') open();
+        else close();
+        return;
+      }
+      if (state === 'open' || verdict === 'alive' || verdict === 'nothing') return;
+      count(verdict === 'failed');
+      const isMostlyFailed = samples === WINDOW_TRIES && ones(window) > WINDOW_TRIES * FAILED_SHARE_MAX;
+      if (verdict === 'failed' && (failedInRow >= failures || isMostlyFailed)) open();
+    },
+    recent: () => ({ samples, failedShare: samples === 0 ? 0 : ones(window) / samples }),
+    forget,
+  };
+}
+
+function ones(bits: number): number {
+  let left = bits;
+  let found = 0;
+  for (; left !== 0; found += 1) left &= left - 1;
+  return found;
+}

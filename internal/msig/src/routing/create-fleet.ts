@@ -1,0 +1,40 @@
+import { PlatformError } from '@openeaap/kernel';
+import type { BackendConfig, GatewayConfig } from '../config/gateway-config.ts';
+import type { ReadLoad } from '../vllm/load.ts';
+import type { Fleet, FleetEvent } from './fleet.ts';
+import { createPlanner } from './plan-route.ts';
+import { createServerPool } from './server-pool.ts';
+import type { ServerPool } from './server-pool.ts';
+import { setRealTimer } from './set-timer.ts';
+import type { SetTimer } from './set-timer.ts';
+
+export interface FleetDeps {
+  /** Milliseconds. The deadlines that `enter` is given are of the same clock. */
+  readonly now: () => number;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  readonly readLoad: ReadLoad;
+  /** Must not throw. */
+  readonly onEvent?: (event: FleetEvent) => void;
+  /** Default: the timers of Node, which do not keep the process. */
+  readonly setTimer?: SetTimer;
+}
+
+/** Keeps all that it knows in memory: at most 4,096 blocks of prompts for each server, and `max_queue` requests that wait for each backend. */
+export function createFleet(config: GatewayConfig, { now, random, readLoad, onEvent = () => undefined, setTimer = setRealTimer }: FleetDeps): Fleet {
+  const pools = new Map(config.backends.map((backend) => [backend.name, createServerPool(backend, { routing: config.routing, now, random, readLoad, onEvent, setTimer })]));
+  const poolOf = ({ name }: BackendConfig): ServerPool => {
+    const pool = pools.get(name);
+    if (pool === undefined) throw new PlatformError('internal', `The backend "${name}" is not one of this fleet.`);
+    return pool;
+  };
+  return {
+    plan: createPlanner(config, { poolOf, random }),
+    enter: (backend, request, access, call) => poolOf(backend).enter(request, access, call),
+    takeRetry: (backend) => poolOf(backend).takeRetry(),
+    health: () => [...pools.values()].map((pool) => pool.health()),
+    close: async () => {
+      for (const pool of pools.values()) pool.close();
+    },
+  };
+}
