@@ -15,8 +15,7 @@ export function chatChunks(told: Told, wish: StreamWish): readonly Json[] {
     ...(told.answer.reasoning ?? []).map((reasoning) => ({ reasoning })),
     ...(told.answer.toolCalls === undefined ? told.answer.tokens.map((content) => ({ content })) : told.answer.toolCalls.flatMap((call, index) => callDeltas(told.id, call, index))),
   ];
-  const last = pieces.at(-1) ?? { content: '' };
-  const deltas = pieces.length === 0 ? [last] : pieces;
+  const deltas = pieces.length === 0 ? [{ content: '' }] : pieces;
   const counted = (tokens: number): Json => (wish.usageOnEveryChunk ? { usage: { prompt_tokens: told.promptTokens, total_tokens: told.promptTokens + tokens, completion_tokens: tokens, completion_tokens_details: null } } : {});
   const head = { id: `chatcmpl-${told.id}`, object: 'chat.completion.chunk', created: told.created, model: told.model };
   return [
@@ -24,7 +23,7 @@ export function chatChunks(told: Told, wish: StreamWish): readonly Json[] {
     ...deltas.map((delta, index) => {
       const isLast = index === deltas.length - 1;
       const end = isLast ? { finish_reason: told.finishReason, stop_reason: null } : { finish_reason: null };
-      return { ...head, choices: [{ index: 0, delta, logprobs: null, ...end, token_ids: null }], ...counted(Math.min(index + 1, told.completionTokens)) };
+      return { ...head, choices: [{ index: 0, delta, logprobs: null, ...end, token_ids: null }], ...counted(Math.min(index + 1, told.completionTokens)), ...(isLast && !wish.usage ? { system_fingerprint: FINGERPRINT } : {}) };
     }),
     ...(wish.usage ? [{ ...head, choices: [], usage: usageOf(told), system_fingerprint: FINGERPRINT }] : []),
   ];
@@ -33,8 +32,8 @@ export function chatChunks(told: Told, wish: StreamWish): readonly Json[] {
 function callDeltas(id: string, call: { readonly name: string; readonly arguments: string }, index: number): readonly Json[] {
   const half = Math.ceil(call.arguments.length / 2);
   return [
-    { tool_calls: [{ id: `chatcmpl-tool-${id}-${index}`, type: 'function', index, function: { name: call.name, arguments: '' } }] },
-    ...[call.arguments.slice(0, half), call.arguments.slice(half)].map((piece) => ({ tool_calls: [{ index, function: { arguments: piece } }] })),
+    { content: null, tool_calls: [{ id: `chatcmpl-tool-${id}-${index}`, type: 'function', index, function: { name: call.name } }] },
+    ...[call.arguments.slice(0, half), call.arguments.slice(half)].map((piece) => ({ content: null, tool_calls: [{ index, function: { arguments: piece } }] })),
   ];
 }
 
