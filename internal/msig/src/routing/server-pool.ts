@@ -54,12 +54,9 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
   const budget = createRetryBudget(routing.retryBudget, now);
   const blockChars = blockCharsOf(routing.affinity);
   const followsPrefixes = routing.affinity.enabled && servers.length > 1;
+  const memory = createMemory(now);
+  const ejectOutliers = createOutlierWatch(servers, now);
   let promisedUntilMs = 0;
-  let refusals = 0;
-  let refusedAtMs = 0;
-  let outliersAtMs = 0;
-  /** What was wrong the last time, empty: nothing; null: never asked. */
-  let latest: string | null = null;
 
   const choose = (wish: Wish): Choice | 'busy' | 'closed' => chooseServer(servers, wish, { maxConcurrent: backend.maxConcurrent, affinity: routing.affinity, random: deps.random });
   const isClosed = (): boolean => servers.every((server) => server.admits() === 'no');
@@ -74,7 +71,8 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
       leave: (outcome) => {
         if (hasLeft) return;
         hasLeft = true;
-        note(server.leave(ticket, outcome), outcome);
+        memory.note(server.leave(ticket, outcome), outcome);
+        ejectOutliers();
         queue.release();
       },
     };
@@ -86,17 +84,8 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
     take,
     closedForMs: () => readyInMs(servers),
     pausedForMs: () => readyInMs(servers.filter((server) => server.isPaused())),
-    whyClosed: () => latest ?? '',
+    whyClosed: () => memory.latest() ?? '',
   });
-
-  const note = ({ verdict, pauseMs, refused }: Judgement, { error }: TryOutcome): void => {
-    if (verdict === 'ok' || refused) refusals = refused ? refusals + 1 : 0;
-    if (refused) refusedAtMs = now();
-    if (verdict !== 'nothing') latest = verdict === 'failed' || pauseMs > 0 ? (error?.message ?? '') : '';
-    if (servers.length === 1 || now() - outliersAtMs < OUTLIER_EVERY_MS) return;
-    outliersAtMs = now();
-    for (const server of servers) ejectOutlier(server, servers);
-  };
 
   return {
     enter: async (request, access, { signal, deadlineMs, avoid }) => {
@@ -111,8 +100,7 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
       return granted;
     },
     standing: () => {
-      if (isClosed() || queue.isFull()) return 'last';
-      if (refusals >= REFUSALS_MAX && now() - refusedAtMs < REFUSING_MS) return 'last';
+      if (isClosed() || queue.isFull() || memory.isRefusing()) return 'last';
       if (servers.some((server) => server.admits() === 'yes')) return 'ready';
       return now() < promisedUntilMs ? 'last' : 'probe';
     },
@@ -123,8 +111,41 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
       const known = servers.flatMap((server) => expectedMs(server, now()) ?? []);
       return known.length === 0 ? null : Math.min(...known);
     },
-    health: () => healthOf(backend.name, servers, { queued: queue.size(), latest }),
+    health: () => healthOf(backend.name, servers, { queued: queue.size(), latest: memory.latest() }),
     close: queue.close,
+  };
+}
+
+/** What the latest tries said of the backend as a whole. */
+interface Memory {
+  readonly note: (judgement: Judgement, outcome: TryOutcome) => void;
+  readonly isRefusing: () => boolean;
+  /** What was wrong, empty: nothing; null: never asked. */
+  readonly latest: () => string | null;
+}
+
+function createMemory(now: () => number): Memory {
+  let latest: string | null = null;
+  let refusals = 0;
+  let refusedAtMs = 0;
+  return {
+    note: ({ verdict, pauseMs, refused }, { error }) => {
+      if (verdict === 'ok' || refused) refusals = refused ? refusals + 1 : 0;
+      if (refused) refusedAtMs = now();
+      if (verdict !== 'nothing') latest = verdict === 'failed' || pauseMs > 0 ? (error?.message ?? '') : '';
+    },
+    isRefusing: () => refusals >= REFUSALS_MAX && now() - refusedAtMs < REFUSING_MS,
+    latest: () => latest,
+  };
+}
+
+/** Looks at all servers now and then: a slow one seldom comes by itself. */
+function createOutlierWatch(servers: readonly Server[], now: () => number): () => void {
+  let atMs = 0;
+  return () => {
+    if (servers.length === 1 || now() - atMs < OUTLIER_EVERY_MS) return;
+    atMs = now();
+    for (const server of servers) ejectOutlier(server, servers);
   };
 }
 
