@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from './json.ts';
 export type AuditAction =
   | 'tool_call'
   | 'llm_invoke'
+  | 'model_egress'
   | 'approval_grant'
   | 'approval_request'
   | 'approval_vote'

@@ -1,0 +1,234 @@
+import type { Finding, Scanner } from '@openeaap/security';
+import type { JsonObject, JsonValue } from '@openeaap/kernel';
+import { isJsonObject } from '@openeaap/kernel';
+import { isOpaque } from './is-opaque.ts';
+import { listLookalikes } from './placeholders.ts';
+import { decodeText, walkJson } from './walk-json.ts';
+import type { JsonPath, JsonVisitor, Place } from './walk-json.ts';
+
+/** What has to be changed at one literal of the JSON text. */
+export type Edit =
+  /** `value` is what the literal says: a text's, or the digits of a number. */
+  | { readonly kind: 'text'; readonly place: Place; readonly value: string; readonly findings: readonly Finding[] }
+  /** `value` is JSON in itself, as arguments of tool calls are. */
+  | { readonly kind: 'nested'; readonly place: Place; readonly value: string; readonly edits: readonly Edit[] };
+
+export interface BodyScan {
+  /** In the order of the text. */
+  readonly edits: readonly Edit[];
+  /** How often each rule found something. */
+  readonly found: Readonly<Record<string, number>>;
+  /** Digits of what looks like a placeholder already. */
+  readonly taken: ReadonlySet<string>;
+}
+
+export const EGRESS_LIMITS = {
+  /** Characters of a body that is looked through; the walk is not interrupted. */
+  bodyChars: 16_777_216,
+  /** JSON in a text in a text …: deeper is refused. */
+  nestedTexts: 4,
+  findings: 20_000,
+} as const;
+
+/** Thrown for what cannot be looked through: where it is and what, both safe to show. */
+export class Unscannable extends Error {
+  override readonly name = 'Unscannable';
+  readonly field: string;
+  readonly what: string;
+
+  constructor(path: JsonPath, what: string) {
+    super(`${what} cannot be looked through`);
+    this.field = toField(path);
+    this.what = what;
+  }
+}
+
+/** Looks at every text, key and number of a request's body. Errors: Unscannable. */
+export function scanBody(text: string, body: JsonObject, scanner: Scanner): BodyScan {
+  if (text.length > EGRESS_LIMITS.bodyChars) throw new Unscannable([], `a body of more than ${EGRESS_LIMITS.bodyChars} characters`);
+  const state: State = { scanner, toolNames: listToolNames(body), found: new Map(), findings: 0, taken: new Set() };
+  const edits = scanJson(text, { state, level: 0, outer: [] });
+  return { edits, found: Object.fromEntries(state.found), taken: state.taken };
+}
+
+interface State {
+  readonly scanner: Scanner;
+  readonly toolNames: ReadonlySet<string>;
+  readonly found: Map<string, number>;
+  findings: number;
+  readonly taken: Set<string>;
+}
+
+/** Of the object or list that is being walked. */
+interface Frame {
+  /** Below a tool's schema: the names are the tool's, not the API's. */
+  readonly isSchema: boolean;
+  /** Below a picture, a recording or a file. */
+  readonly isMedia: boolean;
+  /** A list of secrets. */
+  readonly isSecret: boolean;
+  /** `{"name": "password", "value": …}`, in whatever order. */
+  isNamedSecret: boolean;
+  value: { readonly place: Place; readonly value: string } | null;
+}
+
+const ROOT: Frame = { isSchema: false, isMedia: false, isSecret: false, isNamedSecret: false, value: null };
+
+const SCHEMA_KEYS: ReadonlySet<unknown> = new Set(['parameters', 'schema', 'input_schema', 'output_schema', 'json', 'guided_json']);
+/** Where people's words are, no name makes a schema. */
+const CONTENT_KEYS: ReadonlySet<unknown> = new Set(['messages', 'input', 'prompt', 'documents', 'query']);
+const MEDIA_KEYS: ReadonlySet<unknown> = new Set([
+  'image_url', 'input_audio', 'audio_url', 'video_url', 'file_url', 'file_data', 'file_id', 'file_ids', 'image_data', 'image_embeds', 'prompt_embeds', 'encrypted_content',
+]);
+const MEDIA_TYPES: ReadonlySet<string> = new Set([
+  'image_url', 'input_image', 'image', 'image_file', 'image_embeds', 'image_pil', 'input_audio', 'audio', 'audio_url', 'video', 'video_url', 'input_video', 'input_file', 'file', 'computer_screenshot', 'document',
+]);
+/** Text as numbers of a vocabulary. */
+const TOKEN_KEYS: ReadonlySet<unknown> = new Set(['prompt', 'input', 'prompt_token_ids', 'messages', 'documents', 'query']);
+
+interface Level {
+  readonly state: State;
+  /** 0: the body itself; more: JSON in a text of the level above. */
+  readonly level: number;
+  /** Path of that text in the body. */
+  readonly outer: JsonPath;
+}
+
+function scanJson(text: string, { state, level, outer }: Level): readonly Edit[] {
+  const edits: Edit[] = [];
+  const frames: Frame[] = [];
+  const isBody = level === 0;
+  const { scanner } = state;
+  const inBody = (path: JsonPath): JsonPath => (isBody ? [...path] : outer);
+
+  const add = (edit: Edit): void => {
+    edits.push(edit);
+    if (edit.kind === 'nested') return;
+    state.findings += edit.findings.length;
+    if (state.findings > EGRESS_LIMITS.findings) throw new Unscannable([], `a body with more than ${EGRESS_LIMITS.findings} findings`);
+    for (const { rule } of edit.findings) state.found.set(rule, (state.found.get(rule) ?? 0) + 1);
+  };
+  const addWhole = (place: Place, value: string): void => add({ kind: 'text', place, value, findings: [{ start: 0, end: value.length, rule: 'secret', action: 'mask' }] });
+  const addFound = (place: Place, value: string): void => {
+    const findings = scanner.scan(value);
+    if (findings.length > 0) add({ kind: 'text', place, value, findings });
+  };
+
+  const visitor: JsonVisitor = {
+    open: (path, isList) => {
+      const parent = frames.at(-1) ?? ROOT;
+      const key = path.at(-1);
+      const isSchema = parent.isSchema || (isBody && SCHEMA_KEYS.has(key) && !CONTENT_KEYS.has(path[0]));
+      frames.push({
+        isSchema,
+        isMedia: !isSchema && (parent.isMedia || (isBody && MEDIA_KEYS.has(key))),
+        isSecret: isList && typeof key === 'string' && scanner.isSecretKey(key),
+        isNamedSecret: false,
+        value: null,
+      });
+    },
+    close: () => {
+      const frame = frames.pop();
+      if (frame === undefined || !frame.isNamedSecret || frame.value === null) return;
+      const { place, value } = frame.value;
+      const known = edits.findIndex((edit) => edit.place.start === place.start);
+      if (known !== -1) edits.splice(known, 1);
+      addWhole(place, value);
+    },
+    key: (place, path) => {
+      const key = String(path.at(-1));
+      takeLookalikes(key, state);
+      addFound(place, key);
+    },
+    number: (place, path) => {
+      const frame = frames.at(-1) ?? ROOT;
+      const key = path.at(-1);
+      if (isBody && isTokenId(path)) throw new Unscannable(path, 'a prompt of token ids');
+      const digits = text.slice(place.start, place.end);
+      if (key === 'value') frame.value = { place, value: digits };
+      // Parameters of the request itself: a number there is the API's, and a seed is anything.
+      if (isBody && path.length === 1 && (key === 'seed' || digits.length < NUMBER_CHARS)) return;
+      if (isSecretPlace(frame, key, scanner)) return addWhole(place, digits);
+      if (digits.length >= NUMBER_CHARS) addFound(place, digits);
+    },
+    text: (place, path) => {
+      const frame = frames.at(-1) ?? ROOT;
+      const key = path.at(-1);
+      const value = decodeText(text, place);
+      if (value === '') return;
+      if (isBody) {
+        refuseMedia({ path, value, frame });
+        if (isStructural({ path, value, isSchema: frame.isSchema, toolNames: state.toolNames })) return;
+      }
+      if (isOpaque(value)) throw new Unscannable(inBody(path), 'text that carries bytes as base64');
+      takeLookalikes(value, state);
+      if ((key === 'name' || key === 'key') && scanner.isSecretKey(value)) frame.isNamedSecret = true;
+      if (key === 'value') frame.value = { place, value };
+      if (isSecretPlace(frame, key, scanner)) return addWhole(place, value);
+      if (!isJsonText(value)) return addFound(place, value);
+      if (level >= EGRESS_LIMITS.nestedTexts) throw new Unscannable(inBody(path), `JSON in more than ${EGRESS_LIMITS.nestedTexts} texts in one another`);
+      const nested = scanJson(value, { state, level: level + 1, outer: inBody(path) });
+      if (nested.length > 0) add({ kind: 'nested', place, value, edits: nested });
+    },
+  };
+  walkJson(text, visitor);
+  return edits.sort((a, b) => a.place.start - b.place.start);
+}
+
+/** Fewer digits are no number of anything. */
+const NUMBER_CHARS = 7;
+
+function isSecretPlace(frame: Frame, key: string | number | undefined, scanner: Scanner): boolean {
+  return frame.isSecret || (typeof key === 'string' && scanner.isSecretKey(key));
+}
+
+const isTokenId = (path: JsonPath): boolean => path.length > 1 && TOKEN_KEYS.has(path[0]) && path.every((step, at) => at === 0 || typeof step === 'number');
+
+function refuseMedia({ path, value, frame }: { readonly path: JsonPath; readonly value: string; readonly frame: Frame }): void {
+  if (frame.isSchema) return;
+  const key = path.at(-1);
+  if (frame.isMedia || MEDIA_KEYS.has(key)) throw new Unscannable(path, 'a picture, a recording, a file or ciphertext');
+  if (key === 'type' && MEDIA_TYPES.has(value)) throw new Unscannable(path.slice(0, -1), 'a picture, a recording or a file');
+}
+
+const ID_KEYS: ReadonlySet<unknown> = new Set(['role', 'type', 'id', 'call_id', 'tool_call_id', 'item_id', 'status']);
+const ID_SHAPE = /^[A-Za-z0-9_.:-]{1,128}$/;
+const TURNS: ReadonlySet<unknown> = new Set(['messages', 'input', 'tools', 'tool_choice', 'functions', 'response_format', 'text']);
+
+/** Words of the API, ids and names of tools, where the API has them and in the shape that it gives them. Everything else is looked at. */
+function isStructural({ path, value, isSchema, toolNames }: { readonly path: JsonPath; readonly value: string; readonly isSchema: boolean; readonly toolNames: ReadonlySet<string> }): boolean {
+  const key = path.at(-1);
+  if (path.length === 1) return key === 'model' || (key === 'previous_response_id' && ID_SHAPE.test(value));
+  if (isSchema) return key === 'type' && /^[a-z]{1,16}$/.test(value);
+  if (key === 'name') return toolNames.has(value) && TURNS.has(path[0]);
+  return ID_KEYS.has(key) && TURNS.has(path[0]) && ID_SHAPE.test(value);
+}
+
+function listToolNames(body: JsonObject): ReadonlySet<string> {
+  const tools = [body['tools'], body['functions']].flatMap((list): readonly JsonValue[] => (Array.isArray(list) ? (list as readonly JsonValue[]) : []));
+  const named = tools.filter(isJsonObject).flatMap((tool) => [tool, tool['function'], tool['custom']]).filter(isJsonObject);
+  return new Set(named.flatMap(({ name }) => (typeof name === 'string' && ID_SHAPE.test(name) ? [name] : [])));
+}
+
+function takeLookalikes(text: string, state: State): void {
+  for (const digits of listLookalikes(text)) state.taken.add(digits);
+}
+
+/** An object, a list or a quoted text, and nothing around it. */
+function isJsonText(text: string): boolean {
+  const first = /\S/.exec(text)?.[0];
+  if (first !== '{' && first !== '[' && first !== '"') return false;
+  const last = text.trimEnd().at(-1);
+  if (last !== (first === '{' ? '}' : first === '[' ? ']' : '"')) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** As `messages[0].content`; a key that is none of the API's is not repeated. */
+function toField(path: JsonPath): string {
+  return path.map((step, at) => (typeof step === 'number' ? `[${step}]` : `${at === 0 ? '' : '.'}${/^[a-z_]{1,32}$/.test(step) ? step : '*'}`)).join('');
+}
