@@ -41,6 +41,8 @@ export interface CacheCall {
   readonly identity: string;
   readonly signal: AbortSignal;
   readonly onChunk: (json: string) => Promise<void> | null;
+  /** Told once, before the first chunk and before `through` returns: response headers go out with the first byte. */
+  readonly onOutcome?: (outcome: CacheOutcome) => void;
 }
 
 /** How the answer is made where no cache has it. Aborted only when nobody waits for it any more. */

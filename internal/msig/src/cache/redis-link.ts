@@ -92,6 +92,8 @@ export function openRedisLink(url: string, { log, random }: RedisLinkDeps): Redi
       noteOutage(opened === LATE ? `no answer within ${CONNECT_TIMEOUT_MS} ms` : describe(opened.reason));
       return reconnect(attempt + 1);
     }
+    // It may have gone again in the same moment, before anybody listened.
+    if (!mine.isReady) return reconnect(attempt + 1);
     isReady = true;
     connections += 1;
     noteReturn();

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { OTHER_QUESTIONS, SAME_QUESTIONS } from '../testing/question-pairs.ts';
+import { compareStoredFacts, factsOf, isSameQuestion } from './guard.ts';
+
+describe('the guard of the semantic level', () => {
+  it.each(SAME_QUESTIONS)('takes for the same: %s = %s', (a, b) => {
+    expect(isSameQuestion(a, b)).toEqual({ same: true });
+    expect(isSameQuestion(b, a)).toEqual({ same: true });
+  });
+
+  it.each(OTHER_QUESTIONS)('tells apart: %s / %s', (a, b, reason) => {
+    const verdict = isSameQuestion(a, b);
+    expect(verdict).toEqual({ same: false, reason: reason ?? (expect.any(String) as unknown) });
+    expect(isSameQuestion(b, a)).toEqual(verdict);
+  });
+
+  it('sees the same in stored facts, which are keyed hashes and show no word', () => {
+    for (const [a, b] of SAME_QUESTIONS) expect(compareStoredFacts(factsOf(a, 'k'), factsOf(b, 'k'))).toEqual({ same: true });
+    for (const [a, b] of OTHER_QUESTIONS) expect(compareStoredFacts(factsOf(a, 'k'), factsOf(b, 'k'))).toEqual(isSameQuestion(a, b));
+    const facts = factsOf('Does alice@a.test know password "hunter2"?', 'k');
+    expect(facts).toMatch(/^[A-Za-z0-9_ -]+$/);
+    expect(facts).not.toMatch(/alice|hunter|password/);
+    expect(compareStoredFacts(facts, factsOf('Does alice@a.test know password "hunter2"?', 'other key'))).toMatchObject({ same: false });
+    expect(compareStoredFacts(facts, '')).toMatchObject({ same: false });
+  });
+
+  it('is quick on text that is made to be slow', () => {
+    const startedMs = performance.now();
+    for (const piece of ['a.', '1.', '::', '_a', '"', '/a', "'a", 'a-', '@', '\\\\', '中', '1,']) isSameQuestion(piece.repeat(1_000), piece.repeat(999));
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+  });
+});

@@ -1,0 +1,60 @@
+import { isJsonObject } from '@openeaap/kernel';
+import type { JsonObject, JsonValue } from '@openeaap/kernel';
+import type { ModelRequest } from '../request/model-request.ts';
+import type { CacheControl } from './answer-cache.ts';
+
+/**
+ * May one answer serve all requests that say the same? Not where the client asks for variety, where
+ * the answer depends on what is stored at or fetched by the server, or where it changes something there.
+ */
+export function isRepeatable(request: ModelRequest, control: CacheControl): boolean {
+  const { body, kind } = request;
+  if (kind === 'embeddings' || kind === 'rerank') return true;
+  return !wantsVariety(request, control) && !hasServerState(body) && !reachesOut(request) && !hasRemoteMedia(body);
+}
+
+/**
+ * Several choices, or a temperature above 0 that was written down without a seed: who samples the
+ * same prompt several times wants several answers. A request that says nothing of it takes what it
+ * gets, and one that says how old or how long its answer may be has caches in mind.
+ */
+function wantsVariety({ body, choices }: ModelRequest, control: CacheControl): boolean {
+  const bestOf = body['best_of'];
+  if (choices > 1 || (typeof bestOf === 'number' && bestOf > 1)) return true;
+  if (Array.isArray(body['prompt']) && body['prompt'].length > 1 && typeof body['prompt'][0] !== 'number') return true;
+  const temperature = body['temperature'];
+  const isHot = typeof temperature === 'number' && temperature > 0 && !isGiven(body['seed']);
+  return isHot && control.maxAgeMs === null && control.ttlMs === null;
+}
+
+function hasServerState(body: JsonObject): boolean {
+  if (body['store'] === true || body['background'] === true) return true;
+  if (['previous_response_id', 'conversation', 'kv_transfer_params', 'ec_transfer_params', 'session_id'].some((key) => isGiven(body[key]))) return true;
+  // A prompt that is kept at the server, which may be edited there.
+  return isJsonObject(body['prompt']);
+}
+
+/** Tools that the server itself uses (search, files, code, MCP) bring in the world as it is now; functions only ask the client. */
+function reachesOut({ body }: ModelRequest): boolean {
+  if (isGiven(body['web_search_options'])) return true;
+  if (Array.isArray(body['modalities']) && body['modalities'].includes('audio')) return true;
+  return Array.isArray(body['tools']) && body['tools'].some((tool) => isJsonObject(tool) && tool['type'] !== 'function' && tool['type'] !== 'custom');
+}
+
+/** What lies behind a URL or an id may be another thing tomorrow. */
+function hasRemoteMedia(body: JsonObject): boolean {
+  return [body['messages'], body['input']].some((turns) => Array.isArray(turns) && turns.some((turn) => isJsonObject(turn) && (turn['type'] === 'item_reference' || partsOf(turn).some(isRemote))));
+}
+
+const partsOf = (turn: JsonObject): readonly JsonValue[] => (Array.isArray(turn['content']) ? turn['content'] : []);
+
+function isRemote(part: JsonValue): boolean {
+  if (!isJsonObject(part)) return false;
+  return Object.entries(part).some(([key, value]) => {
+    if (!key.endsWith('_url')) return false;
+    const url = isJsonObject(value) ? value['url'] : value;
+    return typeof url === 'string' && !url.startsWith('data:');
+  });
+}
+
+const isGiven = (value: JsonValue | undefined): boolean => value !== undefined && value !== null;
