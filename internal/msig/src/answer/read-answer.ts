@@ -22,16 +22,12 @@ export interface AnswerSink {
   readonly isFinished: () => boolean;
   /** Awaited after each piece of the body: a slow reader holds the server back, so nothing piles up. */
   readonly drained?: () => Promise<void> | null;
-  /** Of a document; default: enough for the text of a chat. */
+  /** Of a document, or of one event; default: enough for the text of a chat. */
   readonly documentBytesMax?: number;
 }
 
-export interface AnswerTimes {
-  /** The first byte of the body is there. */
-  readonly onFirstByte: () => void;
-  /** The answer is complete; what may still come is worth waiting for only this long. */
-  readonly onTail: (graceMs: number) => void;
-}
+/** Told when the answer is complete; what may still come is worth waiting for only this long. */
+export type OnTail = (graceMs: number) => void;
 
 /** For the end of the HTTP message after `[DONE]`, so that the connection can be used again. */
 const END_GRACE_MS = 100;
@@ -39,96 +35,99 @@ const END_GRACE_MS = 100;
 const USAGE_GRACE_MS = 2_000;
 
 /**
- * Reads the body of a 200 answer into the sink: server-sent events, or one JSON document
- * from servers that do not stream. Told apart by the first character, for content types lie.
- * Errors: `model_unavailable` (closed before the end, an error in the stream), `model_rejected`,
- * `model_invalid_output`; whatever the connection throws.
+ * Takes the body of a 200 answer, piece by piece, into the sink: server-sent events, or one JSON
+ * document from servers that do not stream. Told apart by the first character, for content types lie.
  */
-export async function readAnswer(body: AsyncIterable<Uint8Array>, context: UpstreamContext, sink: AnswerSink, times: AnswerTimes): Promise<void> {
-  const decoder = new TextDecoder();
-  const stream = createEventReader(context, sink, times);
-  const documentBytesMax = sink.documentBytesMax ?? JSON_BYTES_MAX;
-  let form: 'unknown' | 'json' | 'events' = 'unknown';
-  let json = '';
-  let bytes = 0;
-  for await (const chunk of untilComplete(body, () => stream.isDone() || sink.isFinished())) {
-    if (bytes === 0) times.onFirstByte();
-    bytes += chunk.byteLength;
-    if (bytes > WIRE_BYTES_MAX) throw tooLarge(context, WIRE_BYTES_MAX);
-    const text = decoder.decode(chunk, { stream: true });
-    if (form === 'unknown' && text.trim() !== '') form = text.trimStart().startsWith('{') ? 'json' : 'events';
-    if (form === 'json') {
-      json += text;
-      if (bytes > documentBytesMax) throw tooLarge(context, documentBytesMax);
-    } else stream.feed(text);
-    const waiting = sink.drained?.() ?? null;
-    if (waiting !== null) await waiting;
-  }
-  if (form === 'json') addDocument(json + decoder.decode(), context, sink);
-  else stream.end(bytes);
-  await sink.drained?.();
+export interface AnswerReader {
+  /** A promise must be waited for before the next piece. Errors: as of `end`. */
+  readonly feed: (piece: Buffer) => Promise<void> | null;
+  /** The answer is complete: a connection that breaks now has merely ended. */
+  readonly isComplete: () => boolean;
+  /** The body is over. Errors: `model_unavailable` (closed before the end, an error in the stream), `model_rejected`, `model_invalid_output`. */
+  readonly end: () => Promise<void> | null;
 }
 
-/** The chunks of the body; a connection that breaks after the answer was complete has merely ended. */
-async function* untilComplete(body: AsyncIterable<Uint8Array>, isComplete: () => boolean): AsyncGenerator<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]();
-  let ended = false;
-  try {
-    for (;;) {
-      const next = await chunks.next();
-      if (next.done === true) break;
-      yield next.value;
-    }
-    ended = true;
-  } catch (thrown) {
-    ended = true;
-    if (!isComplete()) throw thrown;
-  } finally {
-    if (!ended) await chunks.return?.();
-  }
+export function createAnswerReader(context: UpstreamContext, sink: AnswerSink, onTail: OnTail): AnswerReader {
+  const documentBytesMax = sink.documentBytesMax ?? JSON_BYTES_MAX;
+  let events: EventReader | null = null;
+  let document: Buffer[] | null = null;
+  let bytes = 0;
+  const drained = (): Promise<void> | null => sink.drained?.() ?? null;
+  return {
+    feed: (piece) => {
+      bytes += piece.byteLength;
+      if (bytes > WIRE_BYTES_MAX) throw tooLarge(context, WIRE_BYTES_MAX);
+      if (events === null && document === null) {
+        const first = piece.find((byte) => byte > SPACE);
+        if (first === undefined) return null;
+        if (first === OPEN_BRACE) document = [];
+        else events = createEventReader(context, sink, onTail);
+      }
+      if (document !== null) {
+        if (bytes > documentBytesMax) throw tooLarge(context, documentBytesMax);
+        document.push(piece);
+        return null;
+      }
+      events?.feed(piece);
+      return drained();
+    },
+    isComplete: () => events?.isDone() === true || sink.isFinished(),
+    end: () => {
+      if (document !== null) addDocument(Buffer.concat(document).toString('utf8'), context, sink);
+      else if (events !== null) events.end();
+      else throw invalidOutput(context, bytes === 0 ? 'gave an answer without a body.' : NEITHER);
+      return drained();
+    },
+  };
 }
+
+const SPACE = 0x20;
+const OPEN_BRACE = 0x7b;
+const NEITHER = 'gave an answer that is neither a stream of events nor JSON.';
 
 interface EventReader {
-  readonly feed: (text: string) => void;
+  readonly feed: (piece: Buffer) => void;
   /** `[DONE]` was seen; what follows is ignored. */
   readonly isDone: () => boolean;
   /** Errors: when the stream ended before the answer did. */
-  readonly end: (bytes: number) => void;
+  readonly end: () => void;
 }
 
-function createEventReader(context: UpstreamContext, sink: AnswerSink, times: AnswerTimes): EventReader {
+function createEventReader(context: UpstreamContext, sink: AnswerSink, onTail: OnTail): EventReader {
+  const eventBytesMax = sink.documentBytesMax ?? JSON_BYTES_MAX;
+  // A character may be cut anywhere between two pieces.
+  const decoder = new TextDecoder();
   let done = false;
   let finished = false;
-  let events = 0;
+  let count = 0;
   const parser = createParser({
-    maxBufferSize: JSON_BYTES_MAX,
+    maxBufferSize: eventBytesMax,
     onEvent: ({ event, data }) => {
       if (done) return;
       if (data.trim() === '[DONE]') {
         done = true;
-        times.onTail(END_GRACE_MS);
+        onTail(END_GRACE_MS);
         return;
       }
       const chunk = parseObject(data, context);
       throwInStreamError(chunk, context, event);
-      events += 1;
+      count += 1;
       sink.add(chunk, data);
-      if (!finished && sink.isFinished()) times.onTail(USAGE_GRACE_MS);
+      if (!finished && sink.isFinished()) onTail(USAGE_GRACE_MS);
       finished = sink.isFinished();
     },
     onError: (error) => {
-      if (error.type === 'max-buffer-size-exceeded') throw tooLarge(context, JSON_BYTES_MAX);
+      if (error.type === 'max-buffer-size-exceeded') throw tooLarge(context, eventBytesMax);
     },
   });
   return {
-    feed: (text) => parser.feed(text),
+    feed: (piece) => parser.feed(decoder.decode(piece, { stream: true })),
     isDone: () => done,
-    end: (bytes) => {
+    end: () => {
       // The last event may lack its blank line.
       parser.reset({ consume: true });
       if (done || sink.isFinished()) return;
-      if (events > 0) throw closedMidStream(context);
-      throw invalidOutput(context, bytes === 0 ? 'gave an answer without a body.' : 'gave an answer that is neither a stream of events nor JSON.');
+      throw count > 0 ? closedMidStream(context) : invalidOutput(context, NEITHER);
     },
   };
 }
@@ -154,7 +153,7 @@ function parseObject(text: string, context: UpstreamContext): JsonObject {
 /** An error inside a 200 answer, as OpenAI and vLLM send it once the stream has begun. */
 function throwInStreamError(chunk: JsonObject, context: UpstreamContext, event: string | undefined): void {
   const error = chunk['error'];
-  if ((error === undefined || error === null || error === false) && event !== 'error') return;
+  if ((error === undefined || error === null || error === false) && event !== 'error' && chunk['type'] !== 'error') return;
   const code = isJsonObject(error) ? error['code'] : undefined;
   const status = typeof code === 'number' && code >= 400 && code < 600 ? code : 500;
   throw errorOfStatus(context, { status, body: JSON.stringify(chunk), retryAfterMs: null });

@@ -3,6 +3,7 @@ import type { ChatReply, ChatToolCall, JsonObject } from '@openeaap/kernel';
 import type { TokenCounts } from '../backends/backend.ts';
 import { invalidOutput } from '../backends/upstream-error.ts';
 import type { UpstreamContext } from '../backends/upstream-error.ts';
+import { readUsage } from './wire-usage.ts';
 
 /**
  * Puts an answer together from the pieces of a stream, or from one whole message. Servers differ
@@ -126,18 +127,6 @@ function toCalls(calls: readonly PartialCall[], newId: () => string): readonly C
     seen.add(unique);
     return { id: unique, name, argumentsText };
   });
-}
-
-/** Usage in the words of the API; null where it is none. */
-export function readUsage(value: unknown): TokenCounts | null {
-  if (!isJsonObject(value)) return null;
-  const promptTokens = value['prompt_tokens'];
-  const completionTokens = value['completion_tokens'] ?? 0;
-  return isCount(promptTokens) && isCount(completionTokens) ? { promptTokens, completionTokens } : null;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 function toFinishReason(reason: string | null, calls: readonly unknown[]): ChatReply['finishReason'] {

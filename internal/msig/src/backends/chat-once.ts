@@ -3,7 +3,8 @@ import type { ChatCall, ChatTryReply } from './chat-call.ts';
 import { billed } from './billed.ts';
 import { toChatCompletionsBody } from '../request/chat-completions-request.ts';
 import { estimateUsage } from '../request/estimate-usage.ts';
-import { exchange } from './openai-upstream.ts';
+import { REQUEST_PATHS } from '../request/model-request.ts';
+import { exchange } from './exchange.ts';
 import type { Upstream } from './openai-upstream.ts';
 import { createReplyAssembler } from '../answer/reply-assembler.ts';
 import type { AssembledReply } from '../answer/reply-assembler.ts';
@@ -25,6 +26,7 @@ export async function chatOnce(upstream: Upstream, target: ChatTarget, { request
   return billed(call, usage, async () => {
     await exchange(upstream, {
       signal: call.signal,
+      path: REQUEST_PATHS.chat,
       firstByteTimeoutMs: upstream.firstByteTimeoutMs,
       body: async (signal) => {
         model = await target.model(signal);

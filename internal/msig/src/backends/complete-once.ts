@@ -1,27 +1,37 @@
 import { PlatformError } from '@openeaap/kernel';
+import { createAnswerRelay } from '../answer/answer-relay.ts';
+import { REQUEST_PATHS } from '../request/model-request.ts';
+import type { ModelRequest } from '../request/model-request.ts';
+import { toUpstreamBody } from '../request/upstream-body.ts';
+import type { Members } from '../request/upstream-body.ts';
 import type { BackendCall, RequestReply } from './backend.ts';
 import { billed } from './billed.ts';
 import type { ChatTarget } from './chat-once.ts';
-import { toCompletionBody } from '../request/completion-body.ts';
-import { createCompletionRelay } from '../answer/completion-relay.ts';
-import { exchange } from './openai-upstream.ts';
+import { exchange } from './exchange.ts';
 import type { Upstream } from './openai-upstream.ts';
-import type { ModelRequest } from '../request/model-request.ts';
 import { invalidOutput } from './upstream-error.ts';
 
-/** One try of a completion: the client's own body goes out, and the server's own words come back. */
-export async function completeOnce(upstream: Upstream, target: ChatTarget, { completion, call }: { readonly completion: ModelRequest; readonly call: BackendCall }): Promise<RequestReply> {
-  const relay = createCompletionRelay(completion, { context: upstream.context, newId: target.newId, onChunk: call.onChunk });
+export interface CompletionTarget extends ChatTarget {
+  /** Further top-level members of the body, as JSON; null takes one out. */
+  readonly members?: Members;
+}
+
+/** One try of a request: the client's own body goes out, and the server's own words come back. */
+export async function completeOnce(upstream: Upstream, target: CompletionTarget, { completion, call }: { readonly completion: ModelRequest; readonly call: BackendCall }): Promise<RequestReply> {
+  const relay = createAnswerRelay(completion, { context: upstream.context, newId: target.newId, onChunk: call.onChunk });
+  const { members = {} } = target;
   let model = '';
   return billed(call, relay.usage, async () => {
     await exchange(upstream, {
       signal: call.signal,
+      path: REQUEST_PATHS[completion.kind],
       firstByteTimeoutMs: completion.isStream ? upstream.firstByteTimeoutMs : null,
       body: async (signal) => {
         model = await target.model(signal);
-        return toCompletionBody(completion, { model, origin: upstream.endpoint.origin, maxTokens: call.maxTokens });
+        return toUpstreamBody(completion, { model, origin: upstream.endpoint.origin, maxTokens: call.maxTokens, members });
       },
       sink: relay,
+      onFirstByte: call.onFirstByte,
     }).catch((thrown: unknown) => {
       throw tellingTheClient(thrown);
     });

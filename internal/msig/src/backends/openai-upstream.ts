@@ -3,10 +3,7 @@ import { isJsonObject, PlatformError } from '@openeaap/kernel';
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Endpoint } from '../config/endpoint.ts';
-import { linkAbort } from './link-abort.ts';
-import { readAnswer } from '../answer/read-answer.ts';
-import type { AnswerSink } from '../answer/read-answer.ts';
-import { errorOfConnection, errorOfStatus, invalidOutput, parseRetryAfter } from './upstream-error.ts';
+import { errorOfStatus, invalidOutput, parseRetryAfter } from './upstream-error.ts';
 import type { UpstreamContext } from './upstream-error.ts';
 
 /** A server that speaks the OpenAI API, and how patient we are with it. */
@@ -22,10 +19,10 @@ export interface Upstream {
   readonly random: () => number;
 }
 
-/** Connections to one server; more chats wait for one, within their own timeout. */
-const CONNECTIONS_MAX = 256;
+/** Connections to one server; more requests wait for one, within their own timeout. */
+const CONNECTIONS_MAX = 4_096;
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Of an error page or a list of models. */
+/** Of a list of models. */
 const SMALL_BODY_BYTES = 262_144;
 const RETRY_WAIT_FIRST_MS = 250;
 const RETRY_WAIT_MAX_MS = 8_000;
@@ -71,43 +68,9 @@ function retryWaitMs(upstream: Upstream, error: PlatformError, attempt: number):
   return Math.round(ceiling * (0.5 + upstream.random() / 2));
 }
 
-export interface Exchange {
-  readonly signal: AbortSignal;
-  /** Made under the try's own signal, for a model may have to be asked for first. */
-  readonly body: (signal: AbortSignal) => Promise<string>;
-  readonly sink: AnswerSink;
-  /** null: only the caller's clock bounds the silence, as before an answer that comes in one piece. */
-  readonly firstByteTimeoutMs: number | null;
-}
-
-/** One `POST /chat/completions`, read into the sink to its end. Errors: PlatformErrors, or the signal's reason. */
-export async function exchange(upstream: Upstream, { signal, body, sink, firstByteTimeoutMs }: Exchange): Promise<void> {
-  const { context } = upstream;
-  const attempt = linkAbort(signal);
-  let timer = firstByteTimeoutMs === null ? undefined : setTimeout(() => attempt.abort(silent(context, firstByteTimeoutMs)), firstByteTimeoutMs);
-  try {
-    const response = await send(upstream, { method: 'POST', path: '/chat/completions', body: await body(attempt.signal), signal: attempt.signal });
-    await readAnswer(response.body, context, sink, {
-      onFirstByte: () => clearTimeout(timer),
-      onTail: (graceMs) => {
-        clearTimeout(timer);
-        timer = setTimeout(() => attempt.abort(noLongerRead()), graceMs);
-      },
-    });
-  } catch (thrown) {
-    if (attempt.signal.aborted && !(thrown instanceof PlatformError)) throw attempt.signal.reason;
-    throw errorOfConnection(context, thrown);
-  } finally {
-    clearTimeout(timer);
-    attempt.unlink();
-    // Whatever of the answer is still under way is of no use to anybody: the server must stop working on it.
-    attempt.abort(noLongerRead());
-  }
-}
-
 /** The first model of `GET /models`. */
 export async function firstListedModel(upstream: Upstream, signal: AbortSignal): Promise<string> {
-  const response = await send(upstream, { method: 'GET', path: '/models', signal });
+  const response = await get(upstream, '/models', signal);
   const text = await readSmall(response.body);
   let list: unknown;
   try {
@@ -122,27 +85,10 @@ export async function firstListedModel(upstream: Upstream, signal: AbortSignal):
   return id;
 }
 
-interface UpstreamRequest {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly body?: string;
-  readonly signal: AbortSignal;
-}
-
-/** One request; returns only a 2xx answer. Errors: as `errorOfStatus`, or what the connection throws. */
-async function send(upstream: Upstream, request: UpstreamRequest): Promise<Dispatcher.ResponseData> {
-  const { context, pool, endpoint, now } = upstream;
-  const response = await pool.request({
-    method: request.method,
-    path: `${endpoint.basePath}${request.path}`,
-    headers: {
-      accept: request.method === 'GET' ? 'application/json' : 'text/event-stream, application/json',
-      ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(context.apiKey === '' ? {} : { authorization: `Bearer ${context.apiKey}` }),
-    },
-    body: request.body ?? null,
-    signal: request.signal,
-  });
+/** Returns only a 2xx answer. Errors: as `errorOfStatus`, or what the connection throws. */
+async function get({ context, pool, endpoint, now }: Upstream, path: string, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  const headers = { accept: 'application/json', ...(context.apiKey === '' ? {} : { authorization: `Bearer ${context.apiKey}` }) };
+  const response = await pool.request({ method: 'GET', path: `${endpoint.basePath}${path}`, headers, signal });
   if (response.statusCode >= 200 && response.statusCode < 300) return response;
   throw errorOfStatus(context, {
     status: response.statusCode,
@@ -162,14 +108,4 @@ async function readSmall(body: AsyncIterable<Uint8Array>): Promise<string> {
     if (bytes >= SMALL_BODY_BYTES) break;
   }
   return Buffer.concat(chunks).subarray(0, SMALL_BODY_BYTES).toString('utf8');
-}
-
-function silent(context: UpstreamContext, firstByteMs: number): PlatformError {
-  return new PlatformError('model_unavailable', `The model backend "${context.backend}" sent nothing within ${firstByteMs} ms.`, {
-    details: { backend: context.backend, reason: 'timeout', timeout_ms: firstByteMs },
-  });
-}
-
-function noLongerRead(): PlatformError {
-  return new PlatformError('cancelled', 'The answer is no longer read.');
 }

@@ -25,19 +25,24 @@ function charsOfCalls(calls: readonly ChatToolCall[]): number {
   return calls.reduce((sum, call) => sum + call.name.length + call.argumentsText.length, 0);
 }
 
+/** Where each kind of request has its prompt. */
+const PROMPT_MEMBERS = ['messages', 'prompt', 'instructions', 'input', 'query', 'documents', 'tools'] as const;
+
 /** The same for a request in the words of the API. Images and sounds are left out: their bytes say nothing about tokens. */
 export function estimateCompletionUsage(body: JsonObject, answerChars: number): TokenCounts {
-  const messages = Array.isArray(body['messages']) ? body['messages'].filter(isJsonObject) : [];
-  const tools = body['tools'] === undefined ? 0 : JSON.stringify(body['tools']).length;
-  const promptChars = messages.reduce((sum, message) => sum + charsOfContent(message['content']) + charsOfContent(message['tool_calls']), tools);
+  const promptChars = PROMPT_MEMBERS.reduce((sum, member) => sum + charsIn(body[member], member === 'tools'), 0);
   return { promptTokens: Math.ceil(promptChars / CHARS_PER_TOKEN), completionTokens: Math.ceil(answerChars / CHARS_PER_TOKEN), estimated: true };
 }
 
-function charsOfContent(content: JsonValue | undefined): number {
-  if (typeof content === 'string') return content.length;
-  if (!Array.isArray(content)) return 0;
-  return content.filter(isJsonObject).reduce((sum, part) => {
-    const call = isJsonObject(part['function']) ? part['function'] : {};
-    return sum + [part['text'], call['name'], call['arguments']].reduce<number>((chars, text) => chars + (typeof text === 'string' ? text.length : 0), 0);
-  }, 0);
+/** Members of messages, items and parts that a model reads; all others are names, types and addresses. */
+const READ_MEMBERS = ['content', 'text', 'refusal', 'tool_calls', 'function', 'name', 'arguments', 'output'] as const;
+
+/** Its depth is bounded: such a body was parsed by `parseRequest`. Of a token list each number is one token. */
+function charsIn(value: JsonValue | undefined, whole: boolean): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value === 'number') return CHARS_PER_TOKEN;
+  if (Array.isArray(value)) return value.reduce((sum: number, each: JsonValue) => sum + charsIn(each, whole), 0);
+  if (!isJsonObject(value)) return 0;
+  if (whole) return Object.entries(value).reduce((sum, [key, each]) => sum + key.length + charsIn(each, true), 0);
+  return READ_MEMBERS.reduce((sum, member) => sum + charsIn(value[member], false), 0);
 }

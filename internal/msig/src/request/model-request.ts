@@ -29,6 +29,7 @@ export interface ModelRequest {
   readonly wantsUsage: boolean;
   /** vLLM's `continuous_usage_stats`. */
   readonly wantsUsageOnEveryChunk: boolean;
+  /** Sequences that are written; of completions: for all prompts together, the unseen ones of `best_of` included. */
   readonly choices: number;
   /** Of each choice; null: as many as the backend likes. 0 where nothing is written (embeddings, rerank). */
   readonly maxTokens: number | null;

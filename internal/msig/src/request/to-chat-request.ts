@@ -1,5 +1,6 @@
-import { isJsonObject, PlatformError } from '@openeaap/kernel';
+import { isJsonObject } from '@openeaap/kernel';
 import type { ChatMessage, ChatRequest, ChatTool, ChatToolCall, JsonObject, JsonValue } from '@openeaap/kernel';
+import { wrong } from './fields.ts';
 import type { ModelRequest } from './model-request.ts';
 
 /**
@@ -9,18 +10,29 @@ import type { ModelRequest } from './model-request.ts';
  */
 export function toChatRequest(completion: ModelRequest, maxTokens: number | null): ChatRequest {
   const { body } = completion;
+  const prompt = completion.kind === 'completions' ? readPrompt(body) : null;
   if (completion.choices > 1) throw wrong('n', 'This backend gives one choice. Leave \'n\' out, or ask another model.');
   const tools = body['tool_choice'] === 'none' ? [] : readTools(body);
   const stop = typeof body['stop'] === 'string' ? [body['stop']] : isStrings(body['stop']) ? body['stop'] : [];
   const limit = maxTokens ?? completion.maxTokens;
   return {
     model: completion.model,
-    messages: toObjects(body['messages']).map(toMessage),
+    messages: prompt !== null ? [{ role: 'user', content: prompt }] : toObjects(body['messages']).map(toMessage),
     ...(tools.length === 0 ? {} : { tools }),
     ...(typeof body['temperature'] === 'number' ? { temperature: body['temperature'] } : {}),
     ...(limit === null ? {} : { maxTokens: limit }),
     ...(stop.length === 0 ? {} : { stop }),
   };
+}
+
+/** One text: tokens are this server's own business, and what continues or repeats a text is no answer to it. */
+function readPrompt(body: JsonObject): string {
+  if (body['echo'] === true) throw wrong('echo', 'This backend does not repeat the prompt. Leave \'echo\' out, or ask another model.');
+  if (typeof body['suffix'] === 'string' && body['suffix'] !== '') throw wrong('suffix', 'This backend writes no middles. Leave \'suffix\' out, or ask another model.');
+  const { prompt } = body;
+  const text = Array.isArray(prompt) && prompt.length === 1 ? (prompt[0] as JsonValue) : prompt;
+  if (typeof text !== 'string') throw wrong('prompt', 'This backend takes one text as \'prompt\', no tokens. Send a text, or ask another model.');
+  return text;
 }
 
 function toMessage(message: JsonObject, index: number): ChatMessage {
@@ -74,7 +86,3 @@ function toObjects(value: JsonValue | undefined): readonly JsonObject[] {
 const stringOf = (value: JsonValue | undefined): string => (typeof value === 'string' ? value : '');
 
 const isStrings = (value: JsonValue | undefined): value is readonly string[] => Array.isArray(value) && value.every((each) => typeof each === 'string');
-
-function wrong(field: string, message: string): PlatformError {
-  return new PlatformError('invalid_input', message, { details: { field } });
-}

@@ -18,6 +18,8 @@ export interface SeenRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Readonly<Record<string, unknown>>;
+  /** The body to the letter. */
+  readonly text: string;
 }
 
 export type Behaviour = (response: ServerResponse, request: SeenRequest) => void;
@@ -35,8 +37,9 @@ export async function startOpenAiServer(...behaviours: readonly Behaviour[]): Pr
     void answer(request, response);
   });
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await readBody(request);
-    const seen = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body };
+    const text = await readText(request);
+    const body = text === '' ? {} : (JSON.parse(text) as Json);
+    const seen = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body, text };
     requests.push(seen);
     const behaviour = queue.length > 1 ? queue.shift() : queue[0];
     behaviour?.(response, seen);
@@ -56,11 +59,10 @@ export async function startOpenAiServer(...behaviours: readonly Behaviour[]): Pr
   };
 }
 
-async function readBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString();
-  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
+  return Buffer.concat(chunks).toString();
 }
 
 type Json = Readonly<Record<string, unknown>>;
