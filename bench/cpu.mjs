@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureReady } from '../tools/bootstrap.mjs';
+import { reportProfile } from './profile.mjs';
 import { median } from './statistics.mjs';
 
 const RUN_LIMIT_MS = 180_000;
@@ -32,7 +33,7 @@ try {
   await databases.close();
   rmSync(folder, { recursive: true, force: true });
 }
-if (given.profile !== undefined) reportProfile(given.profile);
+if (given.profile !== undefined) reportProfile(given.profile, NAMED_FUNCTIONS);
 process.exit(0);
 
 /** Wave by wave, per step. */
@@ -85,21 +86,4 @@ function readStat(pid) {
   } catch {
     return undefined;
   }
-}
-
-/** The functions with the most time of their own, in per cent of what was not idle. */
-function reportProfile(profileFolder) {
-  const newest = readdirSync(profileFolder).filter((name) => name.endsWith('.cpuprofile')).sort().at(-1);
-  const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(path.join(profileFolder, newest), 'utf8'));
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const own = new Map();
-  let total = 0;
-  samples.forEach((id, index) => {
-    const { functionName, url, lineNumber } = byId.get(id).callFrame;
-    if (functionName === '(idle)') return;
-    const name = `${functionName || '(anonymous)'} ${url.split('/').slice(-3).join('/')}:${lineNumber + 1}`;
-    own.set(name, (own.get(name) ?? 0) + timeDeltas[index]);
-    total += timeDeltas[index];
-  });
-  for (const [name, time] of [...own].sort(([, a], [, b]) => b - a).slice(0, NAMED_FUNCTIONS)) console.log(`${((100 * time) / total).toFixed(2).padStart(6)} %  ${name}`);
 }

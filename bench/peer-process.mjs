@@ -19,13 +19,29 @@ export function startProgram(file, args, env) {
   return watch(spawn(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
-/** Starts a worker process, of every engine with the flags of Node that `npm run serve` uses. `call` waits for the answer to one command, for `limitMs` at most. */
-export function startWorker(flags = []) {
-  const { child, ended, tail } = watch(fork(fileURLToPath(new URL('worker.mjs', import.meta.url)), [], { execArgv: [...NODE_FLAGS, ...flags], env: { ...process.env, ...QUIET }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }));
+/** Starts a worker process, of every engine with the flags of Node that `npm run serve` uses. */
+export const startWorker = (flags = []) => startScript('worker.mjs', { flags });
+
+/**
+ * Starts a file of this folder as a process of its own. `call` waits for the answer to one command, for `limitMs` at most;
+ * `ready` resolves to what it says of itself when it has begun, if it is a program that does.
+ */
+export function startScript(file, { flags = [], env = {} } = {}) {
+  const { child, ended, tail } = watch(fork(fileURLToPath(new URL(file, import.meta.url)), [], { execArgv: [...NODE_FLAGS, ...flags], env: { ...process.env, ...QUIET, ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] }));
   const waiting = new Map();
   let lastId = 0;
   let onReached = () => undefined;
+  let onReady;
+  const ready = new Promise((resolve, reject) => {
+    onReady = resolve;
+    void ended.then((how) => reject(new Error(`The process ended (${how}) before it was ready. ${tail()}`)));
+  });
+  ready.catch(() => undefined);
   child.on('message', (message) => {
+    if (message.ready !== undefined) {
+      onReady(message.ready);
+      return;
+    }
     if (message.reached !== undefined) {
       onReached(message.reached);
       return;
@@ -57,6 +73,7 @@ export function startWorker(flags = []) {
     });
   return {
     pid: child.pid,
+    ready,
     call,
     /** `look` is called at each mark of "growth"; the worker goes on when it is done. */
     onMark: (look) => {

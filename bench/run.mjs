@@ -5,6 +5,8 @@
 //   -- --no-peers                 ours alone; nothing is installed
 //   -- --peers langgraph,dbos     ours and these
 //   -- --steps 20 --rounds 3      shape of a run, and how often everything is repeated
+//   -- gateway                    the model gateway instead, beside other gateways (gateway.mjs)
+//   -- semantic-cache             the semantic cache on labelled questions (semantic-cache.mjs)
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,6 +16,15 @@ import { installPeers, productVersions, versionOf } from './peers-install.mjs';
 
 /** On a slow or busy machine there are fewer rounds rather than a long wait; the tables say how many there were. */
 const ROUNDS_LIMIT_MS = 8 * 60_000;
+
+/** Benches of their own, with options of their own. */
+const OTHERS = new Map([['gateway', './gateway.mjs'], ['semantic-cache', './semantic-cache.mjs']]);
+const other = OTHERS.get(process.argv[2]);
+if (other !== undefined) {
+  process.argv.splice(2, 1);
+  await import(other);
+  process.exit();
+}
 
 const { values } = parseArgs({
   options: {
