@@ -1,3 +1,4 @@
+import type { ModelLimits } from '@openeaap/kernel';
 import type { Access } from '../access.ts';
 import type { CacheOutcome } from '../cache/answer-cache.ts';
 import type { RequestKind } from '../request/model-request.ts';
@@ -8,8 +9,16 @@ export interface Spent {
   readonly completionTokens: number;
   readonly cachedTokens: number;
   readonly reasoningTokens: number;
+  /** Whole micro-dollars, for people. */
   readonly costUsdMicros: number;
+  /** Whole nano-dollars (`priceNanosOf`), so that tiny calls are not free; not set: the micro-dollars are exact. */
+  readonly costUsdNanos?: number;
   readonly estimated: boolean;
+}
+
+/** Who asks, with what the virtual key itself may use: limits ride along with the right to ask. */
+export interface MeteredAccess extends Access {
+  readonly limits?: ModelLimits | null;
 }
 
 /** One call in the ledger, failed ones included. */
@@ -27,17 +36,19 @@ export interface LedgerEntry extends Spent {
 }
 
 export interface ReserveRequest {
-  readonly access: Access;
+  readonly access: MeteredAccess;
   /** The backend that is likely to answer. */
   readonly backend: string;
   /** Prompt and the most that may be written, together. */
   readonly tokens: number;
   readonly costUsdMicros: number;
+  /** As of `Spent`. */
+  readonly costUsdNanos?: number;
 }
 
 export interface Reservation {
   /** After the call, once: gives back what was not used, or takes what was used beyond it. Never throws. */
-  readonly settle: (spent: Pick<Spent, 'promptTokens' | 'completionTokens' | 'costUsdMicros'>) => void;
+  readonly settle: (spent: Pick<Spent, 'promptTokens' | 'completionTokens' | 'costUsdMicros' | 'costUsdNanos'>) => void;
   /** `x-ratelimit-*` of the tightest limit; empty where none holds. */
   readonly headers: Readonly<Record<string, string>>;
 }

@@ -1,0 +1,219 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { NO_MODEL_LIMITS, PlatformError } from '@openeaap/kernel';
+import type { LimitConfig } from '../config/gateway-config.ts';
+import type { Accountant, MeteredAccess } from './accountant.ts';
+import { createAccountant } from './create-accountant.ts';
+import type { AccountantDeps } from './create-accountant.ts';
+import { createMemoryCounters } from './memory-counters.ts';
+import type { SharedCounters } from './shared-counters.ts';
+
+const START_MS = Date.UTC(2026, 10, 24, 12, 0, 0);
+const NO_LIMIT = { name: null, requestsPerMinute: null, tokensPerMinute: null, tokensPerDay: null, usdPerDay: null, usdPerMonth: null } as const;
+
+const limit = (per: LimitConfig['per'], over: Partial<LimitConfig>): LimitConfig => ({ ...NO_LIMIT, per, ...over });
+
+const access = (over: Partial<MeteredAccess> = {}): MeteredAccess => ({ tenantId: 't', runId: '', stepId: '', agentId: '', userId: 'alice', traceId: '', keyId: 'k1', ...over });
+
+let open: Accountant[] = [];
+afterEach(async () => {
+  await Promise.all(open.map((accountant) => accountant.close()));
+  open = [];
+});
+
+function account(limits: readonly LimitConfig[], over: Partial<AccountantDeps> = {}) {
+  const clock = { nowMs: START_MS };
+  const errors: unknown[] = [];
+  const counters = createMemoryCounters({ now: () => clock.nowMs });
+  const accountant = createAccountant({ limits: () => limits, counters, writeUsage: async () => undefined, newId: () => 'b', onError: (error) => errors.push(error), ...over });
+  open.push(accountant);
+  const reserve = (more: { readonly access?: Partial<MeteredAccess>; readonly tokens?: number; readonly costUsdMicros?: number; readonly costUsdNanos?: number; readonly backend?: string } = {}) =>
+    accountant.reserve({ backend: 'local', tokens: 10, costUsdMicros: 0, ...more, access: access(more.access) });
+  const settled = async (): Promise<void> => void (await new Promise((resolve) => setImmediate(resolve)));
+  return { accountant, reserve, clock, errors, settled };
+}
+
+const spent = (tokens: number, costUsdMicros = 0) => ({ promptTokens: tokens, completionTokens: 0, costUsdMicros });
+
+describe('limits', () => {
+  test('without one that holds, all requests share one answer', async () => {
+    const { reserve } = account([limit('user', { name: 'bob', requestsPerMinute: 1 }), limit('key', { requestsPerMinute: 1 })]);
+    const free = reserve({ access: { keyId: '' } });
+    expect(reserve({ access: { keyId: '' } })).toBe(free);
+    expect((await free).headers).toEqual({});
+    expect(() => free.then((held) => held.settle(spent(5)))).not.toThrow();
+  });
+
+  test.each([
+    ['key', { keyId: 'k2' }],
+    ['user', { userId: 'bob' }],
+    ['tenant', { tenantId: 'other' }],
+  ] as const)('one per %s holds for each of them by itself', async (per, another) => {
+    const { reserve } = account([limit(per, { requestsPerMinute: 1 })]);
+    await reserve();
+    await expect(reserve()).rejects.toMatchObject({ code: 'quota_exceeded', details: { reason: 'rate_limited', limit: `${per}.requests_per_minute` } });
+    await reserve({ access: another });
+  });
+
+  test('one per model holds for the backend, whoever asks; a name narrows it', async () => {
+    const { reserve } = account([limit('model', { name: 'dear', requestsPerMinute: 1 })]);
+    await reserve({ backend: 'dear' });
+    await expect(reserve({ backend: 'dear', access: { userId: 'bob', keyId: 'k2' } })).rejects.toMatchObject({ details: { limit: 'model.requests_per_minute' } });
+    await reserve();
+    await reserve();
+  });
+
+  test('the key’s own limit and the configured one count together, and the tighter one holds', async () => {
+    const { reserve } = account([limit('key', { requestsPerMinute: 3 })]);
+    const own = { limits: { ...NO_MODEL_LIMITS, requestsPerMinute: 2 } };
+    await reserve({ access: own });
+    await reserve({ access: own });
+    await expect(reserve({ access: own })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    await reserve();
+    await expect(reserve()).rejects.toMatchObject({ code: 'quota_exceeded' });
+  });
+
+  test('what does not fit says how long to wait, and then it fits', async () => {
+    const { reserve, clock } = account([limit('user', { tokensPerMinute: 100 })]);
+    await reserve({ tokens: 80 });
+    clock.nowMs += 15_000;
+    const refused = await reserve({ tokens: 30 }).catch((thrown: unknown) => thrown);
+    expect(refused).toMatchObject({ message: 'The limit of this user is 100 tokens a minute; 80 tokens are used or reserved, and this request may need 30 tokens. Try again in 53 s or ask for fewer max_tokens.' });
+    const waitMs = Number((refused as PlatformError).details['retry_after_ms']);
+    clock.nowMs += waitMs - 2;
+    await expect(reserve({ tokens: 30 })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    clock.nowMs += 2;
+    await reserve({ tokens: 30 });
+  });
+
+  test('what can never fit says so, and that waiting does not help', async () => {
+    const { reserve } = account([limit('user', { tokensPerMinute: 100 })]);
+    const refused = await reserve({ tokens: 101 }).catch((thrown: unknown) => thrown);
+    expect(refused).toMatchObject({ code: 'quota_exceeded', message: expect.stringContaining('It can never pass') });
+    expect((refused as PlatformError).details).not.toHaveProperty('retry_after_ms');
+  });
+
+  test('all or none: what one limit refuses takes nothing from the others', async () => {
+    const { reserve } = account([limit('user', { requestsPerMinute: 2 }), limit('key', { tokensPerMinute: 100 })]);
+    for (let tries = 0; tries < 5; tries += 1) await expect(reserve({ tokens: 200 })).rejects.toMatchObject({ details: { limit: 'key.tokens_per_minute' } });
+    await reserve();
+    await reserve();
+  });
+
+  test('the headers are those of the tightest limit, and of requests and tokens alone', async () => {
+    const { reserve } = account([limit('user', { requestsPerMinute: 60, tokensPerMinute: 1_000, usdPerDay: 1 }), limit('tenant', { tokensPerDay: 2_000 })]);
+    const { headers } = await reserve({ tokens: 400, costUsdMicros: 10 });
+    expect(headers).toEqual({
+      'x-ratelimit-limit-requests': '60',
+      'x-ratelimit-remaining-requests': '59',
+      'x-ratelimit-reset-requests': '2m0s',
+      'x-ratelimit-limit-tokens': '1000',
+      'x-ratelimit-remaining-tokens': '600',
+      'x-ratelimit-reset-tokens': '2m0s',
+    });
+    expect((await reserve({ access: { userId: '' }, tokens: 500 })).headers).toMatchObject({ 'x-ratelimit-limit-tokens': '2000', 'x-ratelimit-remaining-tokens': '1100', 'x-ratelimit-reset-tokens': '12h0m0s' });
+  });
+
+  test('another list holds from the next request on, and goes on with what was counted', async () => {
+    let limits = [limit('user', { requestsPerMinute: 5 })];
+    const { reserve } = account([], { limits: () => limits });
+    await reserve();
+    await reserve();
+    limits = [limit('user', { requestsPerMinute: 2 })];
+    await expect(reserve()).rejects.toMatchObject({ code: 'quota_exceeded' });
+    limits = [];
+    await reserve();
+  });
+
+  test('a subject of any length and any letters is a counter of its own', async () => {
+    const { reserve } = account([limit('user', { requestsPerMinute: 1 })]);
+    for (const userId of ['a/requests/minute', 'a', '用户'.repeat(100), `${'用户'.repeat(100)}x`, 'a:b', '\ud800']) {
+      await reserve({ access: { userId } });
+      await expect(reserve({ access: { userId } })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    }
+  });
+});
+
+describe('after the call', () => {
+  test('what was not used is free again; only the first settle counts', async () => {
+    const { reserve, settled } = account([limit('user', { tokensPerMinute: 100 })]);
+    const held = await reserve({ tokens: 100 });
+    held.settle(spent(30));
+    held.settle(spent(0));
+    await settled();
+    await expect(reserve({ tokens: 71 })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    await reserve({ tokens: 70 });
+  });
+
+  test('what was used beyond the reservation is taken, and the next is refused', async () => {
+    const { reserve, settled } = account([limit('user', { tokensPerMinute: 100 })]);
+    (await reserve({ tokens: 10 })).settle(spent(130));
+    await settled();
+    await expect(reserve({ tokens: 1 })).rejects.toMatchObject({ details: { reason: 'rate_limited' } });
+  });
+
+  test('a request that failed still was a request', async () => {
+    const { reserve, settled } = account([limit('user', { requestsPerMinute: 1 })]);
+    (await reserve()).settle(spent(0));
+    await settled();
+    await expect(reserve()).rejects.toMatchObject({ code: 'quota_exceeded' });
+  });
+
+  test('a budget counts to the nano-dollar, and refuses what might go beyond it until its window ends', async () => {
+    const { reserve, settled, clock } = account([limit('tenant', { usdPerMonth: 0.000_001 })]);
+    for (let calls = 0; calls < 5; calls += 1) {
+      (await reserve({ costUsdMicros: 0, costUsdNanos: 200 })).settle({ ...spent(10), costUsdNanos: 200 });
+      await settled();
+    }
+    const refused = await reserve({ costUsdNanos: 200 }).catch((thrown: unknown) => thrown);
+    expect(refused).toMatchObject({ code: 'quota_exceeded', details: { reason: 'budget_exhausted', limit: 'tenant.usd_per_month', retry_after_ms: Date.UTC(2026, 11, 1) - START_MS } });
+    expect(refused).toMatchObject({ message: expect.stringContaining('USD 0.0000010 a month (UTC); USD 0.0000010 is used or reserved') });
+    // What costs nothing needs no budget.
+    await reserve({ costUsdMicros: 0 });
+    clock.nowMs = Date.UTC(2026, 11, 1);
+    await reserve({ costUsdNanos: 200 });
+  });
+
+  test('a budget for life has no next window', async () => {
+    const { reserve, clock } = account([]);
+    const own = { limits: { ...NO_MODEL_LIMITS, usdTotal: 1 } };
+    await reserve({ access: own, costUsdMicros: 1_000_000 });
+    clock.nowMs = Date.UTC(2030, 0, 1);
+    const refused = await reserve({ access: own, costUsdMicros: 1 }).catch((thrown: unknown) => thrown);
+    expect(refused).toMatchObject({ details: { reason: 'budget_exhausted', limit: 'key.usd_total' }, message: expect.stringContaining('An administrator can raise it.') });
+    expect((refused as PlatformError).details).not.toHaveProperty('retry_after_ms');
+  });
+});
+
+describe('counters that are away', () => {
+  const away = new PlatformError('unavailable', 'away');
+  const broken = (over: Partial<SharedCounters>): SharedCounters => ({ take: async () => Promise.reject(away), give: async () => Promise.reject(away), ...over });
+
+  test('let nothing pass that they would have to check, and all else', async () => {
+    const { reserve } = account([limit('key', { requestsPerMinute: 1 })], { counters: broken({}) });
+    await expect(reserve()).rejects.toMatchObject({ code: 'unavailable' });
+    await reserve({ access: { keyId: '' } });
+  });
+
+  test('that answer too late refuse, and what they took after all is given back', async () => {
+    let answer: (value: Awaited<ReturnType<SharedCounters['take']>>) => void = () => undefined;
+    const given: unknown[] = [];
+    const counters: SharedCounters = { take: () => new Promise((resolve) => (answer = resolve)), give: async (_tenant, items) => void given.push(...items) };
+    const { reserve, settled } = account([limit('user', { requestsPerMinute: 1, tokensPerMinute: 50 })], { counters, takeTimeoutMs: 5 });
+    await expect(reserve()).rejects.toMatchObject({ code: 'unavailable', details: { retry_after_ms: 1_000 } });
+    answer({ kind: 'granted', nowMs: START_MS, states: [{ bucket: 7, used: 1, before: 0 }, { bucket: 7, used: 10, before: 0 }] });
+    await settled();
+    expect(given).toEqual([{ counter: 'user:alice/requests/minute', window: 'minute', bucket: 7, amount: 1 }, { counter: 'user:alice/tokens/minute', window: 'minute', bucket: 7, amount: 10 }]);
+  });
+
+  test('corrections that fail are told, not repeated, and hold nobody up', async () => {
+    const memory = createMemoryCounters({ now: () => START_MS });
+    let tries = 0;
+    const counters = broken({ take: memory.take, give: async () => Promise.reject(((tries += 1), away)) });
+    const { reserve, settled, errors } = account([limit('user', { tokensPerMinute: 100 })], { counters });
+    const held = [await reserve({ tokens: 20 }), await reserve({ tokens: 20 })];
+    for (const each of held) each.settle(spent(1));
+    await settled();
+    expect({ errors, tries }).toEqual({ errors: [away], tries: 1 });
+    await reserve({ tokens: 60 });
+  });
+});

@@ -1,0 +1,122 @@
+import { PlatformError } from '@openeaap/kernel';
+import type { LimitConfig } from '../config/gateway-config.ts';
+import type { Accountant, Reservation, ReserveRequest } from './accountant.ts';
+import { createGiveQueue } from './give-queue.ts';
+import type { GiveQueue } from './give-queue.ts';
+import { createLedger } from './ledger.ts';
+import type { WriteUsage } from './ledger.ts';
+import { toLimitHeaders } from './limit-headers.ts';
+import { nanosOf, planLimits } from './limit-plan.ts';
+import type { LimitPlan, PlannedTake } from './limit-plan.ts';
+import type { CounterState } from './limit-window.ts';
+import { refuseTake } from './refuse-take.ts';
+import type { SharedCounters, TakeResult } from './shared-counters.ts';
+
+export interface AccountantDeps {
+  /** As configured now; another list after a reload. */
+  readonly limits: () => readonly LimitConfig[];
+  readonly counters: SharedCounters;
+  readonly writeUsage: WriteUsage;
+  /** UUIDs, for batches of the ledger. */
+  readonly newId: () => string;
+  /** What goes wrong in the background: corrections that stay open, a ledger that cannot be written. */
+  readonly onError: (error: unknown) => void;
+  /** How long a request waits for the counters. */
+  readonly takeTimeoutMs?: number;
+}
+
+const TAKE_TIMEOUT_MS = 2_000;
+const CLOSE_TIMEOUT_MS = 5_000;
+const RETRY_AFTER_MS = 1_000;
+
+const FREE: Reservation = { settle: () => undefined, headers: {} };
+/** One promise for all requests that no limit holds for. */
+const RESOLVED_FREE = Promise.resolve(FREE);
+
+export function createAccountant(deps: AccountantDeps): Accountant {
+  const { counters, takeTimeoutMs = TAKE_TIMEOUT_MS } = deps;
+  const gives = createGiveQueue(counters, deps.onError);
+  const ledger = createLedger({ write: deps.writeUsage, newId: deps.newId, onError: deps.onError });
+  const plan = followLimits(deps.limits);
+
+  const reserve = async (request: ReserveRequest, takes: readonly PlannedTake[]): Promise<Reservation> => {
+    const { tenantId } = request.access;
+    const taken = counters.take(tenantId, takes);
+    const result = await withinMs(taken, takeTimeoutMs);
+    if (result === null) {
+      // It may still be granted, to a request that is over.
+      void taken.then((late) => late.kind === 'granted' && giveBack(gives, { tenantId, takes, states: late.states }, NOTHING_USED), () => undefined);
+      throw new PlatformError('unavailable', `The limits could not be checked within ${takeTimeoutMs} ms.`, { details: { reason: 'limits_unavailable', retry_after_ms: RETRY_AFTER_MS } });
+    }
+    if (result.kind === 'exceeded') throw refuse(takes, result);
+    let isSettled = false;
+    return {
+      headers: toLimitHeaders(takes, result.states, result.nowMs),
+      settle: (spent) => {
+        if (isSettled) return;
+        isSettled = true;
+        giveBack(gives, { tenantId, takes, states: result.states }, { requests: 1, tokens: spent.promptTokens + spent.completionTokens, usd: nanosOf(spent) });
+      },
+    };
+  };
+
+  return {
+    reserve: (request) => {
+      const takes = plan()(request);
+      return takes.length === 0 ? RESOLVED_FREE : reserve(request, takes);
+    },
+    record: ledger.record,
+    close: async () => {
+      await withinMs(Promise.all([gives.drained(), ledger.close()]), CLOSE_TIMEOUT_MS);
+    },
+  };
+}
+
+/** Sorted anew only when the list is another one. */
+function followLimits(limits: () => readonly LimitConfig[]): () => LimitPlan {
+  let known = limits();
+  let plan = planLimits(known);
+  return () => {
+    const now = limits();
+    if (now === known) return plan;
+    known = now;
+    plan = planLimits(now);
+    return plan;
+  };
+}
+
+function refuse(takes: readonly PlannedTake[], { index, state, nowMs }: Extract<TakeResult, { kind: 'exceeded' }>): PlatformError {
+  const take = takes[index];
+  if (take === undefined) return new PlatformError('internal', 'The counters refused something that was not asked for.');
+  return refuseTake(take, state, nowMs);
+}
+
+interface Held {
+  readonly tenantId: string;
+  readonly takes: readonly PlannedTake[];
+  readonly states: readonly CounterState[];
+}
+
+type Used = Readonly<Record<PlannedTake['unit'], number>>;
+const NOTHING_USED: Used = { requests: 0, tokens: 0, usd: 0 };
+
+/** The difference: back where less was used, taken on top where more was. */
+function giveBack(gives: GiveQueue, { tenantId, takes, states }: Held, used: Used): void {
+  for (const [index, { counter, window, amount, unit }] of takes.entries()) {
+    const rest = amount - used[unit];
+    if (rest !== 0) gives.add(tenantId, { counter, window, bucket: states[index]?.bucket ?? 0, amount: rest });
+  }
+}
+
+/** null: not in time. */
+async function withinMs<T>(work: Promise<T>, ms: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ms).unref();
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

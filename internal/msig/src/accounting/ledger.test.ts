@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { PlatformError } from '@openeaap/kernel';
+import type { LedgerEntry } from './accountant.ts';
+import { createLedger } from './ledger.ts';
+import type { LedgerDeps, UsageRow } from './ledger.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function entry(over: Partial<LedgerEntry> & { readonly userId?: string } = {}): LedgerEntry {
+  const { userId = 'alice', ...rest } = over;
+  return {
+    promptTokens: 10, completionTokens: 2, cachedTokens: 4, reasoningTokens: 1, costUsdMicros: 3, estimated: false,
+    access: { tenantId: 't', runId: 'r', stepId: 's', agentId: 'a', userId, traceId: '' },
+    kind: 'chat', backend: 'local', model: 'qwen', cache: 'miss', cacheLevel: null, outcome: 'ok', latencyMs: 20.4, at: new Date('2026-11-24T12:34:56Z'), ...rest,
+  };
+}
+
+function open(over: Partial<LedgerDeps> = {}) {
+  const written: { readonly id: string; readonly rows: readonly UsageRow[] }[] = [];
+  const errors: string[] = [];
+  let serial = 0;
+  const ledger = createLedger({ write: async (id, rows) => void written.push({ id, rows }), newId: () => `batch-${++serial}`, onError: (error) => errors.push(String(error)), ...over });
+  const calls = (): number => written.flatMap(({ rows }) => rows).reduce((sum, row) => sum + row.calls, 0);
+  return { ledger, written, errors, calls };
+}
+
+const away = new PlatformError('unavailable', 'away');
+
+describe('the ledger', () => {
+  test('adds calls up and writes them once a second', async () => {
+    const { ledger, written } = open();
+    ledger.record(entry());
+    ledger.record(entry({ outcome: 'model_unavailable', estimated: true, costUsdNanos: 200 }));
+    ledger.record(entry({ cache: 'hit' }));
+    await vi.advanceTimersByTimeAsync(999);
+    expect(written).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(written).toHaveLength(1);
+    const [first, second] = written[0]?.rows ?? [];
+    expect(first).toEqual({
+      tenantId: 't', hour: new Date('2026-11-24T12:00:00Z'), keyId: '', userId: 'alice', agentId: 'a', runId: 'r', backend: 'local', model: 'qwen', kind: 'chat', cache: 'miss',
+      calls: 2, failed: 1, promptTokens: 20, completionTokens: 4, cachedTokens: 8, reasoningTokens: 2, costUsdNanos: 3_200, estimated: 1, latencyMs: 40,
+    });
+    expect(second).toMatchObject({ cache: 'hit', calls: 1 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(written).toHaveLength(1);
+  });
+
+  test('a batch whose write failed is sent again as it was, and what came meanwhile after it', async () => {
+    const sent: [string, number][] = [];
+    let isAway = true;
+    const { ledger, errors } = open({
+      write: async (id, rows) => {
+        sent.push([id, rows.length]);
+        if (isAway) throw away;
+      },
+    });
+    ledger.record(entry());
+    await vi.advanceTimersByTimeAsync(1_000);
+    ledger.record(entry({ userId: 'bob' }));
+    await vi.advanceTimersByTimeAsync(2_000);
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(sent).toEqual([['batch-1', 1], ['batch-1', 1], ['batch-1', 1], ['batch-1', 1], ['batch-2', 1]]);
+    expect(errors).toEqual([String(away)]);
+  });
+
+  test('while the store is away memory is bounded and no call is lost, only its details', async () => {
+    let isAway = true;
+    const rows: UsageRow[] = [];
+    const { ledger } = open({
+      maxRows: 10,
+      write: async (_id, batch) => {
+        if (isAway) throw away;
+        rows.push(...batch);
+      },
+    });
+    for (let index = 0; index < 500; index += 1) ledger.record(entry({ userId: `u${index}`, costUsdMicros: 1 }));
+    isAway = false;
+    await ledger.close();
+    expect(rows.reduce((sum, { calls }) => sum + calls, 0)).toBe(500);
+    expect(rows.reduce((sum, { costUsdNanos }) => sum + costUsdNanos, 0)).toBe(500_000);
+    expect(rows.length).toBeLessThanOrEqual(51);
+    expect(rows.filter(({ userId }) => userId === '')).toMatchObject([{ calls: 450, tenantId: 't', backend: 'local' }]);
+  });
+
+  test('what the store refuses for good holds up nothing that comes after it', async () => {
+    const kept: string[] = [];
+    const { ledger, errors } = open({
+      write: async (id) => {
+        if (id === 'batch-1') throw new PlatformError('internal', 'refused');
+        kept.push(id);
+      },
+    });
+    ledger.record(entry());
+    await vi.advanceTimersByTimeAsync(1_000);
+    ledger.record(entry());
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(kept).toEqual(['batch-2']);
+    expect(errors.at(-1)).toContain('1 model calls were refused');
+  });
+
+  test('closing writes what there is, and says what it could not', async () => {
+    const good = open();
+    good.ledger.record(entry());
+    await good.ledger.close();
+    expect(good.calls()).toBe(1);
+    const bad = open({ write: async () => Promise.reject(away) });
+    bad.ledger.record(entry());
+    bad.ledger.record(entry());
+    await bad.ledger.close();
+    expect(bad.errors.at(-1)).toContain('2 model calls could not be written');
+  });
+
+  test('a model’s name is cut to what the store takes', async () => {
+    const { ledger, written } = open();
+    ledger.record(entry({ model: 'x'.repeat(10_000) }));
+    await ledger.close();
+    expect(written[0]?.rows[0]?.model).toHaveLength(255);
+  });
+});

@@ -1,0 +1,196 @@
+import { toPlatformError } from '@openeaap/kernel';
+import type { LedgerEntry } from './accountant.ts';
+import { NANOS_PER_MICRO } from './price-of.ts';
+
+/** What calls of one hour have in common, added up. Empty texts: none. */
+export interface UsageRow {
+  readonly tenantId: string;
+  /** Its beginning. */
+  readonly hour: Date;
+  readonly keyId: string;
+  readonly userId: string;
+  readonly agentId: string;
+  readonly runId: string;
+  readonly backend: string;
+  readonly model: string;
+  readonly kind: string;
+  readonly cache: string;
+  readonly calls: number;
+  readonly failed: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+  readonly reasoningTokens: number;
+  readonly costUsdNanos: number;
+  /** Calls whose tokens were estimated. */
+  readonly estimated: number;
+  readonly latencyMs: number;
+}
+
+/** Adds the rows, once for each `batchId` (a UUID). Errors: it is tried again with the same batch. */
+export type WriteUsage = (batchId: string, rows: readonly UsageRow[]) => Promise<void>;
+
+export interface Ledger {
+  readonly record: (entry: LedgerEntry) => void;
+  /** Writes what there is; gives up after a few tries and tells how many calls are lost. */
+  readonly close: () => Promise<void>;
+}
+
+export interface LedgerDeps {
+  readonly write: WriteUsage;
+  readonly newId: () => string;
+  /** Told once when writing begins to fail, and when it is given up. */
+  readonly onError: (error: unknown) => void;
+  readonly flushMs?: number;
+  readonly maxRows?: number;
+}
+
+/** Rows in one statement, and about how many wait in memory while the store is away: some 10 MB. */
+export const LEDGER_ROWS_MAX = 5_000;
+const BATCHES_WAITING_MAX = 4;
+const FLUSH_MS = 1_000;
+const CLOSE_TRIES = 3;
+/** Of a batch that the store refuses although it is there: it must not hold up all that come after it. */
+const REFUSED_TRIES = 5;
+const NAME_CHARS = 255;
+const HOUR_MS = 3_600_000;
+
+interface Batch {
+  readonly id: string;
+  readonly rows: Map<string, UsageRow>;
+  refused: number;
+}
+
+/**
+ * Adds calls up in memory and writes them once a second. While the store is away rows wait; when
+ * there are too many of them, the newest are added up without their key, user, agent and run, so
+ * that the sums of the tenant stay right and memory stays bounded.
+ */
+export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRows = LEDGER_ROWS_MAX }: LedgerDeps): Ledger {
+  const full: Batch[] = [];
+  let open: Batch = { id: newId(), rows: new Map(), refused: 0 };
+  let timer: NodeJS.Timeout | null = null;
+  let writing: Promise<boolean> | null = null;
+  let isFailing = false;
+  let isClosed = false;
+
+  const seal = (): void => {
+    full.push(open);
+    open = { id: newId(), rows: new Map(), refused: 0 };
+  };
+  const isEmpty = (): boolean => open.rows.size === 0 && full.length === 0;
+
+  /** One write at a time, the oldest batch first. False: one could not be written. */
+  const flush = (): Promise<boolean> => {
+    writing ??= writeFull().finally(() => (writing = null));
+    return writing;
+  };
+  const writeFull = async (): Promise<boolean> => {
+    // Not while others wait: they would be small and many.
+    if (open.rows.size > 0 && full.length === 0) seal();
+    for (let batch = full[0]; batch !== undefined; batch = full[0]) {
+      if (!(await writeOne(batch))) return false;
+      full.shift();
+    }
+    return true;
+  };
+  /** False: to be tried again. */
+  const writeOne = async (batch: Batch): Promise<boolean> => {
+    try {
+      await write(batch.id, [...batch.rows.values()]);
+      isFailing = false;
+      return true;
+    } catch (thrown) {
+      if (!isFailing) onError(thrown);
+      isFailing = true;
+      if (toPlatformError(thrown).retryable) return false;
+      batch.refused += 1;
+      if (batch.refused < REFUSED_TRIES) return false;
+      onError(new Error(`${countCalls([batch])} model calls were refused by the ledger and are left out.`));
+      return true;
+    }
+  };
+  const flushLater = async (): Promise<void> => {
+    await flush();
+    if (!isEmpty()) wake();
+  };
+  const wake = (): void => {
+    if (isClosed) return;
+    timer ??= setTimeout(() => {
+      timer = null;
+      void flushLater();
+    }, flushMs).unref();
+  };
+
+  return {
+    record: (entry) => {
+      if (open.rows.size >= maxRows && full.length < BATCHES_WAITING_MAX) seal();
+      const row = toRow(entry);
+      const key = keyOf(row);
+      if (open.rows.has(key) || open.rows.size < maxRows) addRow(open.rows, key, row);
+      else {
+        const rest: UsageRow = { ...row, keyId: '', userId: '', agentId: '', runId: '', model: '' };
+        addRow(open.rows, keyOf(rest), rest);
+      }
+      wake();
+    },
+    close: async () => {
+      isClosed = true;
+      if (timer !== null) clearTimeout(timer);
+      for (let tries = 0; tries < CLOSE_TRIES && !isEmpty();) if (!(await flush())) tries += 1;
+      const lost = countCalls([...full, open]);
+      if (lost > 0) onError(new Error(`${lost} model calls could not be written to the ledger before the end.`));
+    },
+  };
+}
+
+const countCalls = (batches: readonly Batch[]): number => batches.flatMap(({ rows }) => [...rows.values()]).reduce((sum, { calls }) => sum + calls, 0);
+
+function toRow(entry: LedgerEntry): UsageRow {
+  const { access } = entry;
+  return {
+    tenantId: access.tenantId,
+    hour: new Date(Math.floor(entry.at.getTime() / HOUR_MS) * HOUR_MS),
+    keyId: access.keyId ?? '',
+    userId: access.userId,
+    agentId: access.agentId,
+    runId: access.runId,
+    backend: entry.backend.slice(0, NAME_CHARS),
+    // A server's own word, of any length.
+    model: entry.model.slice(0, NAME_CHARS),
+    kind: entry.kind,
+    cache: entry.cache,
+    calls: 1,
+    failed: entry.outcome === 'ok' ? 0 : 1,
+    promptTokens: entry.promptTokens,
+    completionTokens: entry.completionTokens,
+    cachedTokens: entry.cachedTokens,
+    reasoningTokens: entry.reasoningTokens,
+    costUsdNanos: Math.round(entry.costUsdNanos ?? entry.costUsdMicros * NANOS_PER_MICRO),
+    estimated: entry.estimated ? 1 : 0,
+    latencyMs: Math.round(entry.latencyMs),
+  };
+}
+
+const keyOf = (row: UsageRow): string =>
+  JSON.stringify([row.tenantId, row.hour.getTime(), row.keyId, row.userId, row.agentId, row.runId, row.backend, row.model, row.kind, row.cache]);
+
+function addRow(rows: Map<string, UsageRow>, key: string, row: UsageRow): void {
+  const other = rows.get(key);
+  rows.set(key, other === undefined ? row : addUp(other, row));
+}
+
+function addUp(a: UsageRow, b: UsageRow): UsageRow {
+  return {
+    ...a,
+    calls: a.calls + b.calls,
+    failed: a.failed + b.failed,
+    promptTokens: a.promptTokens + b.promptTokens,
+    completionTokens: a.completionTokens + b.completionTokens,
+    cachedTokens: a.cachedTokens + b.cachedTokens,
+    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
+    costUsdNanos: a.costUsdNanos + b.costUsdNanos,
+    estimated: a.estimated + b.estimated,
+    latencyMs: a.latencyMs + b.latencyMs,
+  };
+}
