@@ -22,7 +22,7 @@ const guard = createEgressGuard({ scanner: () => scanner, placeholderKey: 'a key
 
 const prepare = (text: string, kind: RequestKind = 'chat', access: Access = ACCESS): EgressPass => guard.prepare(parseRequest(kind, text), access, BACKEND);
 const chat = (content: JsonValue, rest: JsonObject = {}): EgressPass => prepare(JSON.stringify({ model: 'm', messages: [{ role: 'user', content }], ...rest }));
-const contentOf = (pass: EgressPass, at = 0): JsonValue | undefined => (pass.request.body['messages'] as JsonObject[])[at]?.['content'];
+const contentOf = (pass: EgressPass, at = 0): string => (pass.request.body['messages'] as { content: string }[])[at]?.content ?? '';
 const denial = (work: () => unknown): PlatformError => {
   try {
     work();
@@ -144,10 +144,10 @@ describe('what leaves the house', () => {
   });
 
   it('never takes what somebody wrote for one of its placeholders', () => {
-    const token = String(contentOf(chat(PHONE)));
+    const token = contentOf(chat(PHONE));
     const pass = chat(`${PHONE} is not ${token} nor ${token.toUpperCase()}`);
     const restorer = pass.restorer();
-    expect(String(contentOf(pass)).startsWith(token)).toBe(false);
+    expect(contentOf(pass).startsWith(token)).toBe(false);
     expect(restorer?.document(JSON.stringify({ x: contentOf(pass) }))).toBe(JSON.stringify({ x: `${PHONE} is not ${token} nor ${token.toUpperCase()}` }));
   });
 });
