@@ -9,8 +9,9 @@ import type { CacheControl } from './answer-cache.ts';
  */
 export function isRepeatable(request: ModelRequest, control: CacheControl): boolean {
   const { body, kind } = request;
+  if (hasRemoteMedia(body)) return false;
   if (kind === 'embeddings' || kind === 'rerank') return true;
-  return !wantsVariety(request, control) && !hasServerState(body) && !reachesOut(request) && !hasRemoteMedia(body);
+  return !wantsVariety(request, control) && !hasServerState(body) && !reachesOut(request);
 }
 
 /**
@@ -43,7 +44,7 @@ function reachesOut({ body }: ModelRequest): boolean {
 
 /** What lies behind a URL or an id may be another thing tomorrow. */
 function hasRemoteMedia(body: JsonObject): boolean {
-  return [body['messages'], body['input']].some((turns) => Array.isArray(turns) && turns.some((turn) => isJsonObject(turn) && (turn['type'] === 'item_reference' || partsOf(turn).some(isRemote))));
+  return [body['messages'], body['input'], body['documents']].some((turns) => Array.isArray(turns) && turns.some((turn) => isJsonObject(turn) && (turn['type'] === 'item_reference' || partsOf(turn).some(isRemote))));
 }
 
 const partsOf = (turn: JsonObject): readonly JsonValue[] => (Array.isArray(turn['content']) ? turn['content'] : []);

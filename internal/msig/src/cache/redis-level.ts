@@ -8,7 +8,6 @@ export interface RedisLevel {
   readonly get: (key: string, nowMs: number) => Promise<KeptAnswer | null>;
   /** Did the server take it? */
   readonly set: (key: string, kept: KeptAnswer, nowMs: number) => Promise<boolean>;
-  readonly remove: (key: string) => Promise<void>;
   readonly isUp: () => boolean;
 }
 
@@ -18,7 +17,7 @@ const WRITE_TIMEOUT_MS = 500;
 const AS_BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const;
 
 /** `prefix`: of all its keys. */
-export function createRedisLevel(link: RedisLink, { prefix, maxEntryBytes }: { readonly prefix: string; readonly maxEntryBytes: number }): RedisLevel {
+export function createRedisLevel(link: RedisLink, { prefix, ttlMs }: { readonly prefix: string; readonly ttlMs: number }): RedisLevel {
   return {
     get: async (key, nowMs) => {
       const bytes = await link.run((client) => client.withTypeMapping(AS_BYTES).get(prefix + key));
@@ -26,13 +25,11 @@ export function createRedisLevel(link: RedisLink, { prefix, maxEntryBytes }: { r
       return kept === null || kept.untilMs <= nowMs ? null : kept;
     },
     set: async (key, kept, nowMs) => {
-      const lifeMs = Math.ceil(kept.untilMs - nowMs);
-      if (lifeMs <= 0 || kept.body.length > maxEntryBytes) return false;
-      const answer = await link.run((client) => client.set(prefix + key, encodeKept(kept), { expiration: { type: 'PX', value: lifeMs } }), WRITE_TIMEOUT_MS);
+      const untilMs = Math.min(kept.untilMs, nowMs + ttlMs);
+      const lifeMs = Math.ceil(untilMs - nowMs);
+      if (lifeMs <= 0) return false;
+      const answer = await link.run((client) => client.set(prefix + key, encodeKept({ ...kept, untilMs }), { expiration: { type: 'PX', value: lifeMs } }), WRITE_TIMEOUT_MS);
       return answer !== null;
-    },
-    remove: async (key) => {
-      await link.run((client) => client.del(prefix + key));
     },
     isUp: link.isUp,
   };

@@ -73,7 +73,9 @@ export function createRedisVectors(link: RedisLink, { prefix, maxEntries, fallba
         // The answer first: an element without one is a look in vain.
         await client.set(answerKey(entry), Buffer.from(answer), { expiration: { type: 'PX', value: lifeMs } });
         await client.sendCommand(['VADD', setKey(scope), 'FP32', toBytes(vector), id, 'NOQUANT', 'SETATTR', attributes]);
-        return client.sendCommand(['PEXPIRE', setKey(scope), String(lifeMs)]);
+        // As long as its last element; a life that is longer already stays.
+        await client.sendCommand(['PEXPIRE', setKey(scope), String(lifeMs), 'NX']);
+        return client.sendCommand(['PEXPIRE', setKey(scope), String(lifeMs), 'GT']);
       }, WRITE_TIMEOUT_MS);
       if (done === null) throw away();
     },
