@@ -73,13 +73,13 @@ export function createPlaceQueue({ name, maxQueue }: BackendConfig, deps: PlaceQ
       else waiter.serve(found);
     }
   };
-  const wakeAfterPause = ({ deadlineMs }: Entry): boolean => {
-    const pauseMs = deps.pausedForMs();
-    if (pauseMs > Math.min(PAUSE_WAIT_MAX_MS, deadlineMs - deps.now())) return false;
+  const isPauseShort = ({ deadlineMs }: Entry): boolean => deps.pausedForMs() <= Math.min(PAUSE_WAIT_MAX_MS, deadlineMs - deps.now());
+  const wakeAfterPause = (entry: Entry): boolean => {
+    if (!isPauseShort(entry)) return false;
     cancelWake ??= deps.setTimer(() => {
       cancelWake = null;
       serve();
-    }, pauseMs);
+    }, deps.pausedForMs());
     return true;
   };
   const closedError = (): PlatformError => closedRefusal(name, { why: deps.whyClosed(), readyInMs: deps.closedForMs() });
@@ -97,11 +97,9 @@ export function createPlaceQueue({ name, maxQueue }: BackendConfig, deps: PlaceQ
   return {
     enter: (entry) => {
       if (isOver) throw closingRefusal(name);
-      if (waiters.size() === 0) {
-        const found = deps.choose(entry);
-        if (found === 'closed' && deps.pausedForMs() > PAUSE_WAIT_MAX_MS) throw closedError();
-        if (typeof found === 'object') return deps.take(found, entry);
-      }
+      const found = deps.choose(entry);
+      if (found === 'closed' && !isPauseShort(entry)) throw closedError();
+      if (typeof found === 'object' && waiters.size() === 0) return deps.take(found, entry);
       if (waiters.size() >= maxQueue) makeRoomFor(entry);
       return joinLine(line, entry);
     },

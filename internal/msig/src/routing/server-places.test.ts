@@ -1,0 +1,254 @@
+import { PlatformError } from '@openeaap/kernel';
+import { describe, expect, it } from 'vitest';
+import type { BackendConfig } from '../config/gateway-config.ts';
+import type { Place } from './fleet.ts';
+import { aBackend, aConfig, aFleet, answered, cancelled, failed, rejected } from './testing/a-fleet.ts';
+import type { EnterChanges } from './testing/a-fleet.ts';
+import { settled } from './testing/manual-time.ts';
+
+function setUp(changes: Partial<BackendConfig> = {}) {
+  const backend = aBackend('b', changes);
+  const fleet = aFleet(aConfig([backend]));
+  const done: string[] = [];
+  /** Enters under a name; what becomes of it is written down. */
+  const come = (name: string, enter: EnterChanges = {}): Promise<Place | null> =>
+    fleet.at(backend, enter).then(
+      (place) => (done.push(name), place),
+      (error: PlatformError) => (done.push(`${name}: ${String(error.details['reason'] ?? error.code)}`), null),
+    );
+  const failure = async (enter: EnterChanges = {}): Promise<PlatformError> => {
+    const thrown = await fleet.at(backend, enter).catch((error: unknown) => error);
+    if (!(thrown instanceof PlatformError)) throw new Error('It got a place.');
+    return thrown;
+  };
+  return { ...fleet, backend, done, come, failure, health: () => fleet.health()[0] };
+}
+
+const servers = (count: number) => Array.from({ length: count }, (_, at) => `http://s${at}:8000`);
+
+describe('the places of a server', () => {
+  it('are as many as it may have, and those who wait come in order', async () => {
+    const { come, done, health } = setUp({ maxConcurrent: 2 });
+    const [first, second] = await Promise.all([come('1'), come('2'), settled()]);
+    const later = [come('3'), come('4')];
+    await settled();
+    expect([done, health()?.inFlight, health()?.queued]).toEqual([['1', '2'], 2, 2]);
+    second?.leave(answered());
+    await settled();
+    expect(done).toEqual(['1', '2', '3']);
+    first?.leave(answered());
+    for (const place of await Promise.all(later)) place?.leave(answered());
+    expect([done, health()?.inFlight, health()?.queued]).toEqual([['1', '2', '3', '4'], 0, 0]);
+  });
+
+  it('go to the most urgent first', async () => {
+    const { come, done } = setUp({ maxConcurrent: 1 });
+    const place = await come('now');
+    const priorities = { batch: 9, person: 0, agent: 3, 'second person': 0 };
+    const all = Object.entries(priorities).map(([name, priority]) => come(name, { access: { priority } }).then((got) => got?.leave(answered())));
+    await settled();
+    place?.leave(answered());
+    await Promise.all(all);
+    expect(done).toEqual(['now', 'person', 'second person', 'agent', 'batch']);
+  });
+
+  it('count once, however often one leaves', async () => {
+    const { come, health } = setUp();
+    const place = await come('1');
+    place?.leave(answered());
+    place?.leave(answered());
+    expect(health()?.inFlight).toBe(0);
+  });
+});
+
+describe('a line', () => {
+  it('that is full turns away, and says when to come again', async () => {
+    const { come, failure, time } = setUp({ maxConcurrent: 1, maxQueue: 2 });
+    // Until it is known how fast places become free, a second.
+    for (const [name, retryAfterMs] of [['1', 1_000], ['2', 1_200]] as const) {
+      const place = await come(name);
+      const waiting = [come(`${name}a`), come(`${name}b`)];
+      await settled();
+      expect(await failure()).toMatchObject({ code: 'model_unavailable', retryable: true, details: { backend: 'b', reason: 'queue_full', retry_after_ms: retryAfterMs } });
+      for (const each of [place, ...waiting]) {
+        await time.pass(400);
+        (await each)?.leave(answered());
+      }
+      await time.pass(400);
+    }
+  });
+
+  it('that is full lets a more urgent one take the place of the last', async () => {
+    const { come, done } = setUp({ maxConcurrent: 1, maxQueue: 1 });
+    const place = await come('1');
+    const batch = come('batch', { access: { priority: 5 } });
+    const person = come('person');
+    await batch;
+    expect(done).toEqual(['1', 'batch: queue_full']);
+    expect(await come('another')).toBeNull();
+    place?.leave(answered());
+    (await person)?.leave(answered());
+    expect(done).toEqual(['1', 'batch: queue_full', 'another: queue_full', 'person']);
+  });
+
+  it('of length 0 lets nobody wait', async () => {
+    const { come, failure } = setUp({ maxConcurrent: 1, maxQueue: 0 });
+    await come('1');
+    expect((await failure()).details['reason']).toBe('queue_full');
+  });
+
+  it('is left when the time is up', async () => {
+    const { come, time, health, done } = setUp({ maxConcurrent: 1 });
+    const place = await come('1');
+    const waiting = come('2', { withinMs: 300 });
+    const patient = come('3', { withinMs: 5_000 });
+    await time.pass(299);
+    expect(done).toEqual(['1']);
+    await time.pass(1);
+    await waiting;
+    expect([done, health()?.queued]).toEqual([['1', '2: queue_timeout'], 1]);
+    place?.leave(answered());
+    (await patient)?.leave(answered());
+    expect(time.pending()).toBe(0);
+  });
+
+  it('is left without a trace by who goes away', async () => {
+    const { come, at, time, health, backend, events } = setUp({ maxConcurrent: 1 });
+    const place = await come('1');
+    const controller = new AbortController();
+    const leaving = at(backend, { signal: controller.signal });
+    const staying = come('2');
+    const reason = new PlatformError('cancelled', 'left');
+    controller.abort(reason);
+    await expect(leaving).rejects.toBe(reason);
+    expect([health()?.queued, health()?.inFlight]).toEqual([1, 1]);
+    place?.leave(answered());
+    (await staying)?.leave(answered());
+    expect([health()?.queued, health()?.inFlight, time.pending()]).toEqual([0, 0, 0]);
+    expect(events.filter(({ kind }) => kind === 'queue')).toMatchObject([{ outcome: 'left' }, { outcome: 'served' }]);
+    await expect(at(backend, { signal: controller.signal })).rejects.toBe(reason);
+  });
+
+  it('ends with the fleet', async () => {
+    const { come, done, close, time, failure } = setUp({ maxConcurrent: 1 });
+    await come('1');
+    const waiting = come('2');
+    await close();
+    await waiting;
+    expect([done, time.pending(), (await failure()).details['reason']]).toEqual([['1', '2: closing'], 0, 'closing']);
+  });
+});
+
+describe('a server that fails', () => {
+  it('is not asked until its breaker tries again, with one request', async () => {
+    const { ask, backend, failure, time, come, done, health } = setUp();
+    await ask(backend, failed(), 5);
+    expect(await failure()).toMatchObject({ code: 'model_unavailable', message: 'No server of the model backend "b" may be asked at the moment. The latest failure: It is broken.', details: { reason: 'breaker_open' } });
+    expect(health()).toMatchObject({ state: 'down', breaker: 'open', detail: 'It is broken.' });
+    await time.pass(12_000);
+    expect(health()?.breaker).toBe('half_open');
+    const probe = await come('probe');
+    await come('second');
+    probe?.leave(answered());
+    await come('third');
+    expect(done).toEqual(['probe', 'second: breaker_open', 'third']);
+    expect(health()).toMatchObject({ state: 'up', breaker: 'closed', detail: '' });
+  });
+
+  it('is back when the probe has begun to answer, however long the answer is', async () => {
+    const { ask, backend, time, come, done } = setUp();
+    await ask(backend, failed(), 5);
+    await time.pass(12_000);
+    const probe = await come('probe');
+    probe?.began();
+    await come('second');
+    expect(done).toEqual(['probe', 'second']);
+  });
+
+  it('leaves those who wait for it no longer waiting', async () => {
+    const { ask, backend, come, done } = setUp({ maxConcurrent: 1 });
+    await ask(backend, failed(), 4);
+    const place = await come('1');
+    const waiting = come('2');
+    await settled();
+    place?.leave(failed());
+    await waiting;
+    expect(done).toEqual(['1', '2: breaker_open']);
+  });
+
+  it('is asked by others than those whom it failed, while another has a place', async () => {
+    const { at, backend } = setUp({ endpoints: servers(2), maxConcurrent: 1 });
+    const first = await at(backend);
+    first.leave(failed());
+    const second = await at(backend, { avoid: [first.endpoint] });
+    expect(second.endpoint).not.toBe(first.endpoint);
+    // Better than waiting, as the other may be long.
+    expect((await at(backend, { avoid: [first.endpoint] })).endpoint).toBe(first.endpoint);
+  });
+
+  it('does not keep the others from being asked', async () => {
+    const { at, backend, health } = setUp({ endpoints: servers(2) });
+    for (let made = 0; made < 40; made += 1) {
+      const place = await at(backend);
+      place.leave(place.endpoint === 'http://s0:8000' ? failed() : answered());
+    }
+    expect(health()).toMatchObject({ state: 'up', breaker: 'closed' });
+    const asked = await Promise.all(Array.from({ length: 20 }, () => at(backend)));
+    expect(new Set(asked.map(({ endpoint }) => endpoint))).toEqual(new Set(['http://s1:8000']));
+  });
+
+  it('is neither up nor down because of what its callers did', async () => {
+    const { ask, backend, health } = setUp();
+    await ask(backend, cancelled, 30);
+    expect(health()).toMatchObject({ state: 'unknown', detail: 'No call yet.', firstByteMs: null });
+    await ask(backend, rejected(400), 30);
+    expect(health()).toMatchObject({ state: 'up', breaker: 'closed', detail: '' });
+  });
+});
+
+describe('a server that asks for a pause', () => {
+  it('gets it, and who comes meanwhile waits where it is short', async () => {
+    const { ask, backend, come, done, time, events } = setUp();
+    await ask(backend, failed({ status: 429, retry_after_ms: 800 }));
+    const waiting = come('patient');
+    await come('hurried', { withinMs: 500 });
+    expect(done).toEqual(['hurried: breaker_open']);
+    await time.pass(800);
+    await waiting;
+    expect([done, time.pending()]).toEqual([['hurried: breaker_open', 'patient'], 0]);
+    expect(events).toContainEqual({ kind: 'cooling', backend: 'b', endpoint: 'http://b:8000', forMs: 800 });
+  });
+
+  it('that is long turns away with what it said', async () => {
+    const { ask, backend, failure } = setUp();
+    await ask(backend, failed({ status: 429, retry_after_ms: 30_000 }));
+    expect(await failure()).toMatchObject({ message: expect.stringContaining('It is broken.'), details: { reason: 'breaker_open', retry_after_ms: 30_000 } });
+  });
+
+  it('leaves the work to the others', async () => {
+    const { at, backend } = setUp({ endpoints: servers(2) });
+    const first = await at(backend);
+    first.leave(failed({ status: 429, retry_after_ms: 5_000 }));
+    const asked = await Promise.all(Array.from({ length: 20 }, () => at(backend)));
+    expect(asked.some(({ endpoint }) => endpoint === first.endpoint)).toBe(false);
+  });
+});
+
+describe('what a backend says of itself', () => {
+  it('is the mean of what its servers took', async () => {
+    const { ask, backend, health } = setUp();
+    await ask(backend, answered(100));
+    expect(health()).toEqual({ name: 'b', state: 'up', detail: '', breaker: 'closed', inFlight: 0, queued: 0, firstByteMs: 100, totalMs: 200 });
+    await ask(backend, answered(200));
+    expect(health()?.firstByteMs).toBeCloseTo(110);
+    // Failures are quick, and say nothing about how quick answers are.
+    await ask(backend, { ...failed(), firstByteMs: 1 });
+    expect(health()?.firstByteMs).toBeCloseTo(110);
+  });
+
+  it('of a backend without servers is said all the same', async () => {
+    const { ask, backend, at, health } = setUp({ endpoints: [], type: 'scripted' });
+    await ask(backend, answered());
+    expect([(await at(backend)).endpoint, health()?.state]).toEqual(['', 'up']);
+  });
+});
