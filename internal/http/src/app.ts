@@ -19,6 +19,7 @@ import { diagnosticsRoutes } from './routes/diagnostics.ts';
 import { eventRoutes } from './routes/events.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
 import { knowledgeRoutes } from './routes/knowledge.ts';
+import { modelKeyRoutes } from './routes/model-keys.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { runControlRoutes } from './routes/run-control.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -53,7 +54,7 @@ export interface HttpAppOptions {
 }
 
 const BASE = '/api/v1';
-const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, pluginRoutes, policyRoutes, auditRoutes, triggerRoutes, scheduleRoutes, scheduleControlRoutes, usageRoutes, knowledgeRoutes, diagnosticsRoutes, archiveRoutes];
+const API_ROUTES = [createRunRoutes, runRoutes, runControlRoutes, eventRoutes, feedbackRoutes, approvalRoutes, agentRoutes, catalogRoutes, pluginRoutes, policyRoutes, auditRoutes, triggerRoutes, scheduleRoutes, scheduleControlRoutes, usageRoutes, modelKeyRoutes, knowledgeRoutes, diagnosticsRoutes, archiveRoutes];
 
 /** Time in which a client must have sent its whole request: a slow sender must not hold a socket. */
 const RECEIVE_TIMEOUT_MS = 30_000;

@@ -25,7 +25,10 @@ import type {
   Taint,
   ToolSpec,
 } from '@openeaap/kernel';
+import type { ModelKeyPort } from './model-key-port.ts';
 import type { Scope } from './scope.ts';
+
+export * from './model-key-port.ts';
 
 /**
  * What this room needs of the platform: one function per operation, in kernel types. `http` parses
@@ -45,7 +48,7 @@ import type { Scope } from './scope.ts';
  *
  * Every failure is a `PlatformError`; anything else is answered as `internal` and logged.
  */
-export interface PlatformPort {
+export interface PlatformPort extends ModelKeyPort {
   /** Whose key this is, with rights from the directory; null when there is no such key or it is revoked. */
   authenticate(key: string): Promise<Caller | null>;
 

@@ -20,6 +20,7 @@ export const SCOPES = [
   'schedules:write',
   'knowledge:read',
   'usage:read',
+  'models:keys',
   'system:read',
   'act_for_others',
   '*',

@@ -49,6 +49,7 @@ const TAGS = [
   ['knowledge', 'What agents look things up in.'],
   ['catalog', 'Tools, plugins and models of this installation.'],
   ['usage', 'Tokens and cost.'],
+  ['model keys', 'Who may ask models directly, for how much.'],
   ['system', 'Probes and metrics; no key needed.'],
 ] as const;
 

@@ -10,6 +10,8 @@ import type {
   KnowledgeDocument,
   LineageItem,
   ModelItem,
+  ModelKeyItem,
+  ModelUsageRow,
   Page,
   PluginItem,
   PolicyInfo,
@@ -313,6 +315,51 @@ export function toAuditVerificationView(verification: AuditVerification): View<'
 export function toUsageRowView(row: UsageRow): View<'UsageRowView'> {
   const usage = { key: row.key, ...toUsage(row) };
   return row.runs === null ? usage : { ...usage, runs: row.runs };
+}
+
+export function toModelKeyView(key: ModelKeyItem): View<'ModelKeyView'> {
+  const { limits } = key;
+  return {
+    model_key_id: key.id,
+    name: key.name,
+    prefix: key.prefix,
+    status: key.status,
+    owner: key.owner,
+    models: key.models === null ? null : [...key.models],
+    sensitivity: key.sensitivity,
+    labels: [...key.labels],
+    priority: key.priority,
+    limits: {
+      requests_per_minute: limits.requestsPerMinute,
+      tokens_per_minute: limits.tokensPerMinute,
+      tokens_per_day: limits.tokensPerDay,
+      usd_per_day: limits.usdPerDay,
+      usd_per_month: limits.usdPerMonth,
+      usd_total: limits.usdTotal,
+    },
+    expires_at: toTime(key.expiresAt),
+    created_by: key.createdBy,
+    created_at: key.createdAt.toISOString(),
+    updated_at: key.updatedAt.toISOString(),
+    revoked_at: toTime(key.revokedAt),
+    last_used_at: toTime(key.lastUsedAt),
+  };
+}
+
+export function toModelUsageRowView(row: ModelUsageRow): View<'ModelUsageRowView'> {
+  return {
+    key: row.key,
+    calls: row.calls,
+    failed: row.failed,
+    prompt_tokens: row.promptTokens,
+    cached_tokens: row.cachedTokens,
+    completion_tokens: row.completionTokens,
+    reasoning_tokens: row.reasoningTokens,
+    cost_usd: row.costUsdNanos / 1_000_000_000,
+    estimated_calls: row.estimated,
+    estimated_share: row.calls === 0 ? 0 : row.estimated / row.calls,
+    latency_ms: row.calls === 0 ? 0 : Math.round(row.latencyMs / row.calls),
+  };
 }
 
 export function toChunkView(chunk: KnowledgeChunk): View<'ChunkView'> {

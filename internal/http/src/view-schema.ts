@@ -384,6 +384,55 @@ export const UsageRowView = component(
   Type.Object({ key: Text, runs: Type.Optional(Count), prompt_tokens: Count, completion_tokens: Count, cost_usd: Type.Number() }),
 );
 
+const Limit = (of: string) => Type.Union([Type.Number(), Type.Null()], { description: `${of}; null: not limited.` });
+
+const MODEL_KEY = {
+  model_key_id: Uuid,
+  name: Text,
+  prefix: Type.String({ description: 'First characters of the key, to tell keys apart.' }),
+  status: Type.Enum(['active', 'expired', 'revoked']),
+  owner: Type.String({ description: 'Who is billed: a user id, or service:NAME.' }),
+  models: Type.Union([Type.Array(Text), Type.Null()], { description: 'Backends, models and capabilities that may be asked for; null: all.' }),
+  sensitivity: Type.Integer({ minimum: 1, maximum: 3, description: 'What is asked with it counts as this secret: 1 Public, 2 Internal, 3 Confidential. Confidential content never goes to an external backend.' }),
+  labels: Type.Array(Text, { description: 'Cached answers are shared among equal labels only.' }),
+  priority: Type.Integer({ description: 'Lower is sooner.' }),
+  limits: Type.Object({
+    requests_per_minute: Limit('Requests in any minute'),
+    tokens_per_minute: Limit('Tokens in any minute'),
+    tokens_per_day: Limit('Tokens of a day of UTC'),
+    usd_per_day: Limit('Of a day of UTC'),
+    usd_per_month: Limit('Of a month of UTC'),
+    usd_total: Limit('In all its life'),
+  }),
+  expires_at: Nullable(Time),
+  created_by: Text,
+  created_at: Time,
+  updated_at: Time,
+  revoked_at: Nullable(Time),
+  last_used_at: Type.Union([Time, Type.Null()], { description: 'To about five minutes.' }),
+};
+
+export const ModelKeyView = component('ModelKey', Type.Object(MODEL_KEY));
+
+export const ModelKeyCreatedView = component('ModelKeyCreated', Type.Object({ ...MODEL_KEY, key: Type.String({ description: 'The key itself. It is shown only here and cannot be read again.' }) }));
+
+export const ModelUsageRowView = component(
+  'ModelUsageRow',
+  Type.Object({
+    key: Type.String({ description: 'Of the group; empty: none.' }),
+    calls: Count,
+    failed: Count,
+    prompt_tokens: Count,
+    cached_tokens: Type.Integer({ minimum: 0, description: 'Of the prompt: read from the server’s own cache.' }),
+    completion_tokens: Count,
+    reasoning_tokens: Type.Integer({ minimum: 0, description: 'Of the completion: thoughts.' }),
+    cost_usd: Type.Number(),
+    estimated_calls: Type.Integer({ minimum: 0, description: 'Calls whose tokens no server has counted.' }),
+    estimated_share: Type.Number({ minimum: 0, maximum: 1, description: 'Of the calls.' }),
+    latency_ms: Type.Integer({ minimum: 0, description: 'Mean of the calls.' }),
+  }),
+);
+
 export const ChunkView = component(
   'KnowledgeChunk',
   Type.Object({
@@ -411,5 +460,5 @@ export const PreferencePairView = component(
 /** Every component, for OpenAPI. */
 export const COMPONENTS = [
   Problem, UsageView, LineageView, LineageItemView, RunCreatedView, RunView, ScheduleView, DecisionView, ThinkStepView, ActStepView, StepView, EventView,
-  VoteView, ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ChunkView, DocumentView, PreferencePairView, DiagnosisView,
+  VoteView, ApprovalView, AgentView, ToolView, PluginView, ModelView, PolicyView, AuditView, AuditVerificationView, UsageRowView, ModelKeyView, ModelKeyCreatedView, ModelUsageRowView, ChunkView, DocumentView, PreferencePairView, DiagnosisView,
 ] as const;
