@@ -70,6 +70,7 @@ export * from './runs/read-signals.ts';
 export * from './runs/read-steps.ts';
 export * from './runs/request-cancel.ts';
 export * from './schedules/index.ts';
+export * from './semantic/index.ts';
 export * from './usage/forget-counters.ts';
 export * from './usage/give-limits.ts';
 export type { LimitCounter, LimitDraw, LimitReturn, LimitTake } from './usage/limit-counter.ts';

@@ -9,6 +9,7 @@ import { schedules } from './0007_schedules.ts';
 import { plugins } from './0008_plugins.ts';
 import { commitRows } from './0009_commit_rows.ts';
 import { modelGateway } from './0010_model_gateway.ts';
+import { semanticCache } from './0011_semantic_cache.ts';
 
 /** Every migration, oldest first. One that has been released is never changed. */
-export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns, schedules, plugins, commitRows, modelGateway];
+export const migrations: readonly Migration[] = [controlPlane, knowledge, fleet, approvalVotes, operations, endedRuns, schedules, plugins, commitRows, modelGateway, semanticCache];
