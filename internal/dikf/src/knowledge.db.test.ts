@@ -273,7 +273,7 @@ describe('relevance on the demo SOPs', () => {
     const [first] = (await soc.search('封禁时长', principal)).chunks;
     if (first === undefined) throw new Error('nothing found');
     const lineage = toLineage(first);
-    expect(lineage).toMatchObject({ source: 'sops/ip-blocking.md', title: 'IP 封禁操作规程 › 封禁时长' });
+    expect(lineage).toMatchObject({ source: 'sops/ip-blocking.md', title: 'IP 封禁操作规程 › 封禁时长', sensitivity: first.sensitivity });
     expect(await soc.read.getChunks(soc.tenantId, principal, [lineage.chunkId])).toMatchObject([{ content: first.content }]);
   });
 

@@ -56,7 +56,7 @@ export function createRetrieve(store: Pick<KnowledgeStore, 'searchChunks' | 'cou
 /** What a run records of a chunk that it used. */
 export function toLineage(chunk: RetrievedChunk): LineageRef {
   const title = [chunk.title, ...chunk.headingPath.filter((heading) => heading !== chunk.title)].join(' › ');
-  return { chunkId: chunk.chunkId, title, source: chunk.source, score: chunk.score };
+  return { chunkId: chunk.chunkId, title, source: chunk.source, score: chunk.score, sensitivity: chunk.sensitivity };
 }
 
 function toQueryTerms(query: string): readonly string[] {

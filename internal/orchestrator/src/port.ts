@@ -18,6 +18,7 @@ import type {
   Run,
   RunCommit,
   RunSignals,
+  Sensitivity,
   Step,
   StepDelta,
   TokenUsage,
@@ -117,6 +118,8 @@ export interface StepIdentity {
   /** Most completion tokens; 0: no limit. */
   readonly maxTokens: number;
   readonly timeoutMs: number;
+  /** Of the most secret knowledge that the run has read before this step. */
+  readonly sensitivity: Sensitivity;
 }
 
 export interface TextPort {

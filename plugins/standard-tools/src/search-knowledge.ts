@@ -1,5 +1,5 @@
 import type { ToolContext, ToolOutcome } from '@openeaap/adapter';
-import type { JsonObject, LineageRef, Principal, ToolSpec } from '@openeaap/kernel';
+import type { JsonObject, LineageRef, Principal, Sensitivity, ToolSpec } from '@openeaap/kernel';
 import { LIMITS, PlatformError, toPlatformError } from '@openeaap/kernel';
 
 /** What this tool needs of the knowledge room: a search that applies the principal's rights itself. */
@@ -17,6 +17,7 @@ export interface KnowledgeChunk {
   readonly content: string;
   readonly source: string;
   readonly score: number;
+  readonly sensitivity: Sensitivity;
 }
 
 const QUERY_CHARS = 4_096;
@@ -79,7 +80,7 @@ export async function searchKnowledge(retrieve: RetrieveKnowledge, args: JsonObj
   const kept = fitting(chunks);
   return {
     output: { chunks: kept.map((chunk) => ({ chunk_id: chunk.chunkId, title: toTitle(chunk), content: chunk.content, score: chunk.score, source: chunk.source })) },
-    lineage: kept.map((chunk): LineageRef => ({ chunkId: chunk.chunkId, title: toTitle(chunk), source: chunk.source, score: chunk.score })),
+    lineage: kept.map((chunk): LineageRef => ({ chunkId: chunk.chunkId, title: toTitle(chunk), source: chunk.source, score: chunk.score, sensitivity: chunk.sensitivity })),
   };
 }
 

@@ -17,6 +17,7 @@ const chunk = (extra: Partial<KnowledgeChunk> = {}): KnowledgeChunk => ({
   content: 'text',
   source: 'sops/a.md',
   score: 3.5,
+  sensitivity: 2,
   ...extra,
 });
 
@@ -38,7 +39,7 @@ describe('search_knowledge', () => {
     expect(asked).toEqual([{ tenantId: 't', principal, query: 'login', topK: 3 }]);
     expect(outcome).toEqual({
       output: { chunks: [{ chunk_id: '7', title: 'SOP › Step 1', content: 'text', score: 3.5, source: 'sops/a.md' }] },
-      lineage: [{ chunkId: '7', title: 'SOP › Step 1', source: 'sops/a.md', score: 3.5 }],
+      lineage: [{ chunkId: '7', title: 'SOP › Step 1', source: 'sops/a.md', score: 3.5, sensitivity: 2 }],
     });
   });
 
