@@ -33,9 +33,9 @@ function pass(request, body, response) {
   );
 }
 
-function withoutHopByHop({ connection, 'keep-alive': keepAlive, 'transfer-encoding': transferEncoding, ...headers }) {
-  return headers;
-}
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding']);
+
+const withoutHopByHop = (headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
 
 server.listen(0, '127.0.0.1', () => process.send({ ready: server.address().port }));
 process.on('disconnect', () => process.exit(0));

@@ -98,10 +98,10 @@ function reportBig({ rows, middle }) {
   const body = rows('big', (contender) => [
     contender.label,
     show(get(contender, ({ without }) => without.p99Ms), 2),
-    show(get(contender, (load) => load.with.p99Ms), 2),
-    show(get(contender, (load) => load.with.p99Ms / load.without.p99Ms), 1),
-    show(get(contender, (load) => load.with.big.p50Ms), 2),
-    show(get(contender, (load) => load.with.failed + load.with.big.failed), 0),
+    show(get(contender, (load) => load.beside.p99Ms), 2),
+    show(get(contender, (load) => load.beside.p99Ms / load.without.p99Ms), 1),
+    show(get(contender, (load) => load.beside.big.p50Ms), 2),
+    show(get(contender, (load) => load.beside.failed + load.beside.big.failed), 0),
   ]);
   if (body.length > 0) table('Small requests at 16 connections beside one prompt of about 100,000 tokens (400 kB) after the other', ['', 'small p99 ms without', 'with', 'ratio', 'long p50 ms', 'failed'], body);
 }

@@ -70,8 +70,8 @@ async function runBurst(stage, shape) {
 
 async function runBig(stage, shape) {
   const without = await closedLoop(stage, { kind: 'miss', connections: 16, ms: shape.loadMs });
-  const with_ = await closedLoop(stage, { kind: 'miss', connections: 16, ms: shape.loadMs, big: { bytes: BIG_BYTES, pauseMs: BIG_PAUSE_MS } });
-  return { without, with: with_ };
+  const beside = await closedLoop(stage, { kind: 'miss', connections: 16, ms: shape.loadMs, big: { bytes: BIG_BYTES, pauseMs: BIG_PAUSE_MS } });
+  return { without, beside };
 }
 
 async function runSlowStreams(stage, shape) {
