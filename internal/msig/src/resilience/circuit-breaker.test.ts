@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createCircuitBreaker } from './circuit-breaker.ts';
 import type { Verdict } from './judge-outcome.ts';
 
-function setUp({ failures = 3, openMs = 1_000, random = () => 0 } = {}) {
+function setUp({ failures = 3, openMs = 1_000, random = (): number => 0 } = {}) {
   let nowMs = 0;
   const states: string[] = [];
   const breaker = createCircuitBreaker({ failures, openMs }, { now: () => nowMs, random, onState: (state) => void states.push(state) });

@@ -113,7 +113,7 @@ function lighterOfTwo(servers: readonly Server[], random: () => number): Server 
 
 /** By what a request would wait: the time to the first byte, for each that is before it. Where a time is not known, the number before it decides. */
 function isLighter(a: Server, b: Server): boolean {
-  const [aMs, bMs] = [a.firstByteMs.value(), b.firstByteMs.value()];
+  const [aMs, bMs] = [a.fadedFirstByteMs(), b.fadedFirstByteMs()];
   const isKnown = aMs !== null && bMs !== null;
   return workOf(a) * (isKnown ? Math.max(1, aMs) : 1) <= workOf(b) * (isKnown ? Math.max(1, bMs) : 1);
 }

@@ -62,6 +62,23 @@ describe('the places of a server', () => {
 });
 
 describe('a line', () => {
+  it('is not overtaken by who comes when a place has become free unseen', async () => {
+    const { at, backend, come, done, time } = setUp({ endpoints: servers(2), maxConcurrent: 1 });
+    for (let failures = 0; failures < 5; ) {
+      const place = await at(backend);
+      const fails = place.endpoint === 'http://s0:8000';
+      place.leave(fails ? failed() : answered());
+      failures += fails ? 1 : 0;
+    }
+    await come('1');
+    const waiting = come('2', { withinMs: 60_000 });
+    await time.pass(12_000);
+    // The breaker of the other server tries again, of which nobody tells those who wait.
+    void come('3');
+    await waiting;
+    expect(done).toEqual(['1', '2']);
+  });
+
   it('that is full turns away, and says when to come again', async () => {
     const { come, failure, time } = setUp({ maxConcurrent: 1, maxQueue: 2 });
     // Until it is known how fast places become free, a second.

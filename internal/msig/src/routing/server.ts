@@ -22,6 +22,7 @@ export interface Server {
   /** Of answers only: a server that fails fast must not look fast. */
   readonly firstByteMs: Ewma;
   readonly totalMs: Ewma;
+  readonly fadedFirstByteMs: () => number | null;
   readonly inFlight: () => number;
   readonly load: () => ServerLoad;
   /** What it may be asked now, its places aside: `probe` for one request that finds out. */
@@ -90,6 +91,7 @@ export function createServer(backend: string, endpoint: string, { breaker: limit
     prefixes: createPrefixIndex(),
     firstByteMs,
     totalMs,
+    fadedFirstByteMs: () => firstByteMs.faded(now()),
     inFlight: () => inFlight,
     load: () => load(inFlight),
     admits: () => (isPaused() ? 'no' : breaker.admits()),

@@ -16,8 +16,9 @@ export function createManualTime(startMs = 1_000_000): ManualTime {
   let lastId = 0;
   const timers = new Map<number, { readonly atMs: number; readonly call: () => void }>();
   const earliest = (untilMs: number) => {
-    const due = [...timers].filter(([, { atMs }]) => atMs <= untilMs);
-    return due.length === 0 ? null : due.reduce((first, timer) => (timer[1].atMs < first[1].atMs ? timer : first));
+    let first: readonly [number, { readonly atMs: number; readonly call: () => void }] | null = null;
+    for (const timer of timers) if (timer[1].atMs <= untilMs && (first === null || timer[1].atMs < first[1].atMs)) first = timer;
+    return first;
   };
   return {
     now: () => nowMs,
