@@ -36,6 +36,31 @@ describe('the policy of the document', () => {
     expect(one.maskText('host-1')).not.toBe(two.maskText('host-1'));
   });
 
+  it('finds in a long text what it finds in each of its words', () => {
+    const rules = [['\\b\\d{11}\\b', '13800138000'], ['(?i)(?:bluebird|falcon)-[A-Z0-9._]+', 'FALCON-7.x'], ['\\bE-\\d{2,4}\\b', 'E-123']] as const;
+    for (const [regex, value] of rules) {
+      const masker = createMasker({ policyRules: [{ name: 'r', regex, action: 'mask' }], builtin: false, hashKey: KEY });
+      for (const gap of [1, 100, 505, 511, 512, 513, 2_000]) {
+        for (const blank of [' ', '\n', '\r\n', '\t']) {
+          const filler = 'word'.repeat(Math.ceil(gap / 4)).slice(0, gap);
+          const text = Array.from({ length: 5 }, () => `${filler}${blank}${value}${blank}x${value}`).join(blank);
+          const glued = regex.startsWith('\\b') ? `x${value}` : 'x*******';
+          expect(masker.maskText(text)).toBe(Array.from({ length: 5 }, () => `${filler}${blank}*******${blank}${glued}`).join(blank));
+        }
+      }
+    }
+  });
+
+  it('lets a pattern that reaches over blanks do so in a long text', () => {
+    const masker = (regex: string) => createMasker({ policyRules: [{ name: 'r', regex, action: 'mask' }], builtin: false, hashKey: KEY });
+    const text = `${'word '.repeat(102)}one two ${'word '.repeat(300)}end`;
+    for (const regex of ['one two', 'one\\stwo', 'one.two', 'one[^x]two', 'one\\W+two', 'one\\x20two', 'one[ ]two']) {
+      expect(masker(regex).maskText(text)).toContain('word ******* word');
+    }
+    expect(masker('^word').maskText(text)).toBe(`*******${text.slice(4)}`);
+    expect(masker('end$').maskText(text)).toBe(`${text.slice(0, -3)}*******`);
+  });
+
   it('takes a catastrophic pattern in linear time', () => {
     const masker = createMasker({ policyRules: [{ name: 'evil', regex: '^(a+)+$', action: 'mask' }], builtin: false, hashKey: KEY });
     expect(masker.maskText(`${'a'.repeat(5_000)}!`)).toHaveLength(5_001);
