@@ -1,5 +1,6 @@
 // Who is measured. Each starts as a process of its own in front of the upstream double and says how it is asked.
 // `rate`: requests per second that it can bear for long, where that is not 1,000.
+// `ownMemory`: of the process that serves, without the database that it brings along.
 // `start({ upstream, folder, flags })` resolves to `{ pid, target, stop }`; a target is what requests.mjs needs.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -17,7 +18,7 @@ const LITELLM_KEY = 'sk-bench-0123456789abcdef';
 export const GATEWAYS = [
   { key: 'direct', label: 'no gateway', start: startDirect },
   { key: 'bare', label: 'bare undici proxy', start: startBareProxy },
-  { key: 'openeaap', label: 'OpenEAAP', caches: true, start: (stage) => startOpenEaap(stage) },
+  { key: 'openeaap', label: 'OpenEAAP', caches: true, ownMemory: true, start: async (stage) => startOpenEaap({ ...stage, gatewayPort: await freePort() }) },
   { key: 'portkey', label: 'Portkey gateway', npm: '@portkey-ai/gateway', rate: 200, start: startPortkey },
   { key: 'litellm', label: 'LiteLLM proxy, 1 worker', caches: true, python: 'litellm', rate: 20, start: (stage) => startLiteLlm(stage, 1) },
   { key: 'litellm-2', label: 'LiteLLM proxy, 2 workers', python: 'litellm', rate: 20, start: (stage) => startLiteLlm(stage, 2) },
@@ -97,7 +98,7 @@ async function untilListening(port, program) {
   throw new Error(`It did not listen within ${START_LIMIT_MS / 1_000} s. ${program.tail()}`);
 }
 
-export function freePort() {
+function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);
     server.listen(0, '127.0.0.1', () => {

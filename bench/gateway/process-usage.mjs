@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 const TICK_MS = 10;
 const PAGE_BYTES = 4_096;
 
-/** `{ cpuMs, rssBytes }` of `pid` and everything below it; null where there is no /proc. */
+/** `{ cpuMs, rssBytes, ownRssBytes }` of `pid` and everything below it, and the memory of `pid` alone; null where there is no /proc. */
 export function usageOf(pid) {
   try {
     const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(readStat).filter((stat) => stat !== null);
@@ -13,7 +13,7 @@ export function usageOf(pid) {
     // Parents have lower ids than their children nearly always; a second pass finds the rest.
     for (let pass = 0; pass < 2; pass += 1) for (const { id, parent } of all) if (family.has(parent)) family.add(id);
     const members = all.filter(({ id }) => family.has(id));
-    return { cpuMs: sum(members, 'cpuMs'), rssBytes: sum(members, 'rssBytes') };
+    return { cpuMs: sum(members, 'cpuMs'), rssBytes: sum(members, 'rssBytes'), ownRssBytes: all.find(({ id }) => id === pid)?.rssBytes ?? 0 };
   } catch {
     return null;
   }

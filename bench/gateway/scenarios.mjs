@@ -124,7 +124,11 @@ async function measured({ load, upstream, target, pid }, command, args, ms) {
   return { ...result, reached: answers + streamed, left, gatewayShare, upstreamShare: shareOf(upstream.pid, before.upstream), gatewayUsEach: gatewayShare === null || done === 0 ? null : (gatewayShare * wallMs * 1_000) / done };
 }
 
-const rssOf = ({ pid }) => (pid === null ? 0 : (usageOf(pid)?.rssBytes ?? 0));
+/** Of all its processes, or only of the one that serves. */
+function rssOf({ pid, contender }) {
+  const usage = pid === null ? null : usageOf(pid);
+  return (contender.ownMemory === true ? usage?.ownRssBytes : usage?.rssBytes) ?? 0;
+}
 
 /** Least squares, in bytes per minute. */
 function slopeOf(samples) {

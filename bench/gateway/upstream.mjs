@@ -35,7 +35,7 @@ const server = http.createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeo
   request.on('end', () => {
     seen.bytes += bytes;
     if (request.method === 'GET') {
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{"object":"list","data":[{"id":"bench-model","object":"model","created":1,"owned_by":"bench"}]}');
+      answerGet(request, response);
       return;
     }
     const body = parts.length === 1 ? parts[0] : Buffer.concat(parts);
@@ -47,6 +47,15 @@ const server = http.createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeo
     }
   });
 });
+
+/** What gateways look at beside requests: the models, a server's load, and whether it is there. */
+function answerGet({ url }, response) {
+  if (url === '/metrics') response.writeHead(200, { 'content-type': 'text/plain' }).end(LOAD);
+  else response.writeHead(200, { 'content-type': 'application/json' }).end(MODELS);
+}
+
+const MODELS = '{"object":"list","data":[{"id":"bench-model","object":"model","created":1,"owned_by":"bench"}]}';
+const LOAD = ['num_requests_running', 'num_requests_waiting', 'kv_cache_usage_perc'].map((name) => `vllm:${name}{model_name="bench-model"} 0\n`).join('');
 
 /** Most clients write it without a space; Python's json writes one. */
 const asksForStream = (body) => body.includes('"stream":true') || body.includes('"stream": true');
