@@ -51,7 +51,7 @@ export interface ServerConfig {
 
 /**
  * What a node is for. `api`: the REST API and its streams. `orchestrator`: claims and drives runs. `gateway`: reaches the
- * models; runs think through the gateway of their own process, so `orchestrator` needs it.
+ * models; runs think through the gateway of their own process, so `orchestrator` needs it. Alone it serves OpenAI clients.
  */
 export const ROLES = ['api', 'orchestrator', 'gateway'] as const;
 export type Role = (typeof ROLES)[number];
@@ -199,7 +199,6 @@ function parseRoles(text: string | undefined, { demo }: { readonly demo: boolean
     }),
   );
   if (roles.has('orchestrator') && !roles.has('gateway')) throw wrong('--role: runs think through the gateway of their own process. Write orchestrator,gateway.');
-  if (!roles.has('api') && !roles.has('orchestrator')) throw wrong('--role: a gateway alone would serve nobody yet. Add api or orchestrator.');
   if (demo && roles.size < ROLES.length) throw wrong('--role: the demo needs every role in one process. Leave --role out.');
   return roles;
 }

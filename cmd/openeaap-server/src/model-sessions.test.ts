@@ -9,7 +9,7 @@ import { MODEL_CREDENTIAL } from '@openeaap/native-runtime';
 import type { StepIdentity } from '@openeaap/orchestrator';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createModelSessions } from './model-sessions.ts';
-import type { ModelSession, ModelSessions, ModelSessionsOptions } from './model-sessions.ts';
+import type { AskCall, ModelSession, ModelSessions, ModelSessionsOptions } from './model-sessions.ts';
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -17,8 +17,18 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
+/** Nothing leaves the house in these tests. */
+const NO_EGRESS = {
+  guard: {
+    prepare: () => {
+      throw new Error('Nothing may leave in this test.');
+    },
+  },
+  auditEgress: async () => undefined,
+  saltKey: 'salts',
+};
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
-const STEP: StepIdentity = { tenantId: 't', runId: 'r', stepId: 's', tool: null, agentId: 'a', userId: 'u', traceId: TRACE_ID, maxTokens: 1_000, timeoutMs: 20_000 };
+const STEP: StepIdentity = { tenantId: 't', runId: 'r', stepId: 's', tool: null, agentId: 'a', userId: 'u', traceId: TRACE_ID, maxTokens: 1_000, timeoutMs: 20_000, sensitivity: 1 };
 
 interface Asked {
   readonly maxTokens: number | undefined;
@@ -46,8 +56,8 @@ async function setUp(answer: (asked: Asked) => void, options: Partial<ModelSessi
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const exporter = new InMemorySpanExporter();
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
-  const config = parseGatewayConfig(`backends: [{name: up, type: vllm, endpoint: "http://127.0.0.1:${(server.address() as AddressInfo).port}"}]`, {});
-  const gateway = createGateway(config, { now: () => performance.timeOrigin + performance.now(), newId: () => 'i', random: () => 0, readScript: () => '', tracer: provider.getTracer('test') });
+  const config = parseGatewayConfig(`backends: [{name: up, type: openai, endpoint: "http://127.0.0.1:${(server.address() as AddressInfo).port}"}]`, {});
+  const gateway = createGateway(config, { now: () => performance.timeOrigin + performance.now(), newId: () => 'i', random: () => 0, readScript: () => '', tracer: provider.getTracer('test'), ...NO_EGRESS });
   closers.push(async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -64,7 +74,7 @@ function enter(sessions: ModelSessions, step: Partial<StepIdentity> = {}): { rea
 }
 
 const body = (fields: object = {}): string => JSON.stringify({ model: '', messages: [{ role: 'user', content: 'hi' }], stream: true, ...fields });
-const call = (changes: Partial<Parameters<ModelSession['complete']>[1]> = {}): Parameters<ModelSession['complete']>[1] => ({ signal: new AbortController().signal, traceparent: null, onChunk: () => null, ...changes });
+const call = (changes: Partial<AskCall> = {}): AskCall => ({ signal: new AbortController().signal, traceparent: null, cacheControl: { read: true, write: true, maxAgeMs: null, ttlMs: null, semantic: null }, sensitivity: null, agent: null, onChunk: () => null, onRouted: () => undefined, ...changes });
 /** Answers at once, with as many tokens as were asked for at most. */
 const use = (tokens: number) => ({ response, maxTokens = Infinity }: Asked): void => void response.end(chunk({ role: 'assistant', content: 'x' }) + finish(Math.min(tokens, maxTokens)));
 
@@ -73,13 +83,13 @@ describe('a credential', () => {
     const { sessions } = await setUp(use(1));
     const { session, credential } = enter(sessions);
     expect(session.models().map(({ name }) => name)).toEqual(['up']);
-    expect(session.findModel('up').type).toBe('vllm');
+    expect(session.findModel('up').type).toBe('openai');
     expect(sessions.enter('step-unknown')).toBeNull();
     sessions.revoke('another');
     expect(sessions.enter(credential)).not.toBeNull();
     sessions.revoke('s');
     expect(sessions.enter(credential)).toBeNull();
-    await expect(session.complete(body(), call())).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(session.ask('chat', body(), call())).rejects.toMatchObject({ code: 'unauthenticated' });
     await expect(sessions.chat({ model: '', messages: [] }, { credential, signal: new AbortController().signal, onDelta: () => undefined })).rejects.toMatchObject({ code: 'unauthenticated', message: expect.not.stringContaining(credential) });
   });
 
@@ -96,7 +106,7 @@ describe('a credential', () => {
     const { sessions, gone } = await setUp(({ response }) => void response.write(chunk({ role: 'assistant', content: 'x' })), { graceMs: 0 });
     const { session, credential } = enter(sessions, { timeoutMs: 150 });
     // The gateway has the step's own time and would say so first; the session's is a little later.
-    await expect(session.complete(body(), call())).rejects.toMatchObject({ code: expect.stringMatching(/model_unavailable|unauthenticated/) });
+    await expect(session.ask('chat', body(), call())).rejects.toMatchObject({ code: expect.stringMatching(/model_unavailable|unauthenticated/) });
     await vi.waitFor(() => expect([sessions.enter(credential), gone()]).toEqual([null, 1]));
   });
 });
@@ -119,7 +129,7 @@ describe('the tokens of a step', () => {
       });
     });
     const { session } = enter(sessions);
-    const calls = Array.from({ length: 20 }, () => session.complete(body({ max_tokens: 100 }), call()).then(() => 'ok', (error: { code: string }) => error.code));
+    const calls = Array.from({ length: 20 }, () => session.ask('chat', body({ max_tokens: 100 }), call()).then(() => 'ok', (error: { code: string }) => error.code));
     const all = Promise.all(calls);
     const progress = { isDone: false };
     void all.then(() => (progress.isDone = true));
@@ -140,10 +150,10 @@ describe('the tokens of a step', () => {
     const writes = [400, 400, 200];
     const { sessions, asked } = await setUp(({ response }) => void response.end(chunk({ role: 'assistant', content: 'x' }) + finish(writes.shift() ?? 0)));
     const { session, credential } = enter(sessions);
-    await session.complete(body(), call());
+    await session.ask('chat', body(), call());
     await sessions.chat({ model: '', messages: [{ role: 'user', content: 'hi' }], maxTokens: 5_000 }, { credential, signal: new AbortController().signal, onDelta: () => undefined });
-    await session.complete(body({ n: 3, max_tokens: 500 }), call());
-    await expect(session.complete(body(), call())).rejects.toMatchObject({ code: 'quota_exceeded', details: { max_tokens: 1_000, left: 0 } });
+    await session.ask('chat', body({ n: 3, max_tokens: 500 }), call());
+    await expect(session.ask('chat', body(), call())).rejects.toMatchObject({ code: 'quota_exceeded', details: { max_tokens: 1_000, left: 0 } });
     await expect(sessions.chat({ model: '', messages: [] }, { credential, signal: new AbortController().signal, onDelta: () => undefined })).rejects.toMatchObject({ code: 'quota_exceeded' });
     // 1,000 at first, 600 after 400 used, and 200 for three choices are 66 each.
     expect(asked.map(({ maxTokens }) => maxTokens)).toEqual([1_000, 600, 66]);
@@ -153,15 +163,15 @@ describe('the tokens of a step', () => {
     let calls = 0;
     const { sessions, asked } = await setUp((one) => ((calls += 1) === 1 ? void one.response.end('data: {"error":{"message":"no","code":400}}\n\n') : use(5)(one)));
     const { session } = enter(sessions);
-    await expect(session.complete(body(), call())).rejects.toMatchObject({ code: 'model_rejected' });
-    await session.complete(body(), call());
+    await expect(session.ask('chat', body(), call())).rejects.toMatchObject({ code: 'model_rejected' });
+    await session.ask('chat', body(), call());
     expect(asked.map(({ maxTokens }) => maxTokens)).toEqual([1_000, 1_000]);
   });
 
   it('are without limit when the step has none', async () => {
     const { sessions, asked } = await setUp(use(5));
-    await enter(sessions, { maxTokens: 0 }).session.complete(body({ max_tokens: 7 }), call());
-    await enter(sessions, { maxTokens: 0 }).session.complete(body(), call());
+    await enter(sessions, { maxTokens: 0 }).session.ask('chat', body({ max_tokens: 7 }), call());
+    await enter(sessions, { maxTokens: 0 }).session.ask('chat', body(), call());
     expect(asked.map(({ maxTokens }) => maxTokens)).toEqual([7, undefined]);
   });
 });
@@ -169,10 +179,10 @@ describe('the tokens of a step', () => {
 it('a step may ask so often and no more, and a request that cannot be read does not count', async () => {
   const { sessions, asked } = await setUp(use(1), { callsPerStep: 2 });
   const { session } = enter(sessions);
-  await expect(session.complete('{', call())).rejects.toMatchObject({ code: 'invalid_input' });
-  await session.complete(body(), call());
-  await session.complete(body(), call());
-  await expect(session.complete(body(), call())).rejects.toMatchObject({ code: 'quota_exceeded', message: expect.stringContaining('2 times') });
+  await expect(session.ask('chat', '{', call())).rejects.toMatchObject({ code: 'invalid_input' });
+  await session.ask('chat', body(), call());
+  await session.ask('chat', body(), call());
+  await expect(session.ask('chat', body(), call())).rejects.toMatchObject({ code: 'quota_exceeded', message: expect.stringContaining('2 times') });
   expect(asked).toHaveLength(2);
 });
 
@@ -181,7 +191,7 @@ describe('the end of a step', () => {
     const { sessions, gateway, gone } = await setUp(({ response }) => void response.write(chunk({ role: 'assistant', content: 'abcdefgh' })));
     const { session } = enter(sessions);
     let chunks = 0;
-    const calls = [1, 2].map(() => session.complete(body({ max_tokens: 100 }), call({ onChunk: () => ((chunks += 1), null) })));
+    const calls = [1, 2].map(() => session.ask('chat', body({ max_tokens: 100 }), call({ onChunk: () => ((chunks += 1), null) })));
     const ends = Promise.allSettled(calls);
     await vi.waitFor(() => expect(chunks).toBe(2));
     sessions.revoke('s');
@@ -194,7 +204,7 @@ describe('the end of a step', () => {
   it('also ends a call that waits for tokens', async () => {
     const { sessions, asked } = await setUp(({ response }) => void response.write(chunk({ role: 'assistant', content: 'x' })));
     const { session } = enter(sessions);
-    const ends = Promise.allSettled([session.complete(body(), call()), session.complete(body(), call())]);
+    const ends = Promise.allSettled([session.ask('chat', body(), call()), session.ask('chat', body(), call())]);
     await vi.waitFor(() => expect(asked).toHaveLength(1));
     sessions.revoke('s');
     expect((await ends).map((end) => end.status)).toEqual(['rejected', 'rejected']);
@@ -206,13 +216,13 @@ it('a client that leaves ends its own call only', async () => {
   const { sessions, gone, asked } = await setUp((one) => (one.maxTokens === 1 ? void one.response.write(chunk({ role: 'assistant', content: 'x' })) : use(2)(one)));
   const { session, credential } = enter(sessions);
   const controller = new AbortController();
-  const leaving = session.complete(body({ max_tokens: 1 }), call({ signal: controller.signal }));
+  const leaving = session.ask('chat', body({ max_tokens: 1 }), call({ signal: controller.signal }));
   leaving.catch(() => undefined);
   await vi.waitFor(() => expect(asked).toHaveLength(1));
   controller.abort();
   await expect(leaving).rejects.toMatchObject({ code: 'cancelled' });
   await vi.waitFor(() => expect(gone()).toBe(1));
-  await session.complete(body({ max_tokens: 2 }), call());
+  await session.ask('chat', body({ max_tokens: 2 }), call());
   expect(sessions.enter(credential)).not.toBeNull();
 });
 
@@ -225,10 +235,10 @@ describe('the span of a call', () => {
       const step = provider.getTracer('test').startActiveSpan('Agent.Step', (span) => ({ span, opened: enter(sessions, { tool: 'look', traceId: span.spanContext().traceId }) }));
       const { traceId, spanId } = step.span.spanContext();
       const foreign = `00-${TRACE_ID}-b7ad6b7169203331-01`;
-      await step.opened.session.complete(body(), call());
-      await step.opened.session.complete(body(), call({ traceparent: `00-${traceId}-b7ad6b7169203331-01` }));
-      await step.opened.session.complete(body(), call({ traceparent: foreign }));
-      await step.opened.session.complete(body(), call({ traceparent: 'nonsense' }));
+      await step.opened.session.ask('chat', body(), call());
+      await step.opened.session.ask('chat', body(), call({ traceparent: `00-${traceId}-b7ad6b7169203331-01` }));
+      await step.opened.session.ask('chat', body(), call({ traceparent: foreign }));
+      await step.opened.session.ask('chat', body(), call({ traceparent: 'nonsense' }));
       expect(spans().map((span) => [span.name, span.spanContext().traceId, span.parentSpanContext?.spanId])).toEqual([
         ['LLM.Invoke', traceId, spanId],
         ['LLM.Invoke', traceId, 'b7ad6b7169203331'],

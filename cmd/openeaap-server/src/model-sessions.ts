@@ -1,12 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Context } from '@opentelemetry/api';
-import { ROOT_CONTEXT, TraceFlags, context, trace } from '@opentelemetry/api';
-import type { ChatReply, ChatRequest, TokenUsage } from '@openeaap/kernel';
+import { context } from '@opentelemetry/api';
+import type { ChatReply, ChatRequest, Sensitivity, TokenUsage } from '@openeaap/kernel';
 import { PlatformError } from '@openeaap/kernel';
 import type { StepIdentity } from '@openeaap/orchestrator';
-import type { Gateway, ModelInfo, TokenBudget } from '@openeaap/msig';
-import { createTokenBudget, parseCompletion } from '@openeaap/msig';
+import type { Access, CacheControl, Gateway, ModelInfo, RequestKind, RoutedFacts, TokenBudget } from '@openeaap/msig';
+import { createTokenBudget, parseRequest } from '@openeaap/msig';
 import { MODEL_CREDENTIAL } from '@openeaap/native-runtime';
+import { readTraceparent, underSpan } from './traceparent.ts';
 
 /**
  * Credentials for the model gateway, each good for one step. Whoever holds one can do no more than
@@ -29,15 +30,22 @@ export interface ModelSession {
   readonly models: () => readonly ModelInfo[];
   /** Errors: not_found. */
   readonly findModel: (name: string) => ModelInfo;
-  /** `body`: text of a request to `/v1/chat/completions`. Errors: as of `chat`, and invalid_input. */
-  readonly complete: (body: string, call: CompleteCall) => Promise<{ readonly document: string | null }>;
+  /** `body`: text of a request of this kind. Errors: those of the gateway, and invalid_input. */
+  readonly ask: (kind: RequestKind, body: string, call: AskCall) => Promise<{ readonly document: string | null }>;
 }
 
-export interface CompleteCall {
+export interface AskCall {
   readonly signal: AbortSignal;
   /** W3C trace context of the caller. */
   readonly traceparent: string | null;
+  readonly cacheControl: CacheControl;
+  /** As the caller says; it can only make more of what is known. */
+  readonly sensitivity: Sensitivity | null;
+  /** Whom to book it on where no step says it. */
+  readonly agent: string | null;
   readonly onChunk: (json: string) => Promise<void> | null;
+  /** Told once, before the first chunk and before the answer. */
+  readonly onRouted: (facts: RoutedFacts) => void;
 }
 
 export interface ModelSessionsOptions {
@@ -63,7 +71,7 @@ interface Session {
   isOver: boolean;
 }
 
-export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'complete' | 'models' | 'findModel'>, options: Partial<ModelSessionsOptions> = {}): ModelSessions {
+export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'ask' | 'models' | 'findModel'>, options: Partial<ModelSessionsOptions> = {}): ModelSessions {
   const { callsPerStep, graceMs } = { ...DEFAULTS, ...options };
   const byHash = new Map<string, Session>();
   const byStep = new Map<string, Session>();
@@ -131,34 +139,40 @@ export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'complete' |
     chat: async (request, { credential, signal, onDelta }) => {
       const session = find(credential);
       if (session === null) throw over;
-      const { maxTokens: _maxTokens, timeoutMs, ...attribution } = session.step;
+      const { timeoutMs } = session.step;
       return inSession(session, {
         need: { wanted: request.maxTokens ?? null, least: 1 },
         signal,
         under: session.trace,
-        work: ({ tokens, signal: either, onUsage }) => gateway.chat(tokens === null ? request : { ...request, maxTokens: tokens }, { signal: either, onDelta, attribution, timeoutMs, onUsage }),
+        work: ({ tokens, signal: either, onUsage }) => gateway.chat(tokens === null ? request : { ...request, maxTokens: tokens }, { signal: either, onDelta, access: accessOf(session.step, null), timeoutMs, onUsage }),
       });
     },
     enter: (credential) => {
       const session = find(credential);
       if (session === null) return null;
-      const { maxTokens: _maxTokens, timeoutMs, ...attribution } = session.step;
+      const { timeoutMs } = session.step;
       return {
         models: gateway.models,
         findModel: gateway.findModel,
-        complete: async (body, { signal, traceparent, onChunk }) => {
-          const completion = parseCompletion(body);
-          const { choices, maxTokens } = completion;
+        ask: async (kind, body, { signal, traceparent, sensitivity, agent: _agent, ...call }) => {
+          const request = parseRequest(kind, body);
+          const { choices, maxTokens } = request;
           return inSession(session, {
-            need: { wanted: maxTokens === null ? null : maxTokens * choices, least: choices },
+            // What writes nothing takes nothing.
+            need: maxTokens === 0 ? { wanted: 0, least: 0 } : { wanted: maxTokens === null ? null : maxTokens * choices, least: choices },
             signal,
             under: joinTrace(session, traceparent),
-            work: ({ tokens, signal: either, onUsage }) => gateway.complete(completion, { signal: either, onChunk, attribution, timeoutMs, onUsage, maxTokens: tokens === null ? null : Math.floor(tokens / choices) }),
+            work: ({ tokens, signal: either, onUsage }) =>
+              gateway.ask(request, { ...call, signal: either, access: accessOf(session.step, sensitivity), timeoutMs, onUsage, maxTokens: tokens === null || maxTokens === 0 ? null : Math.floor(tokens / choices) }),
           });
         },
       };
     },
   };
+}
+
+function accessOf({ maxTokens: _maxTokens, timeoutMs: _timeoutMs, ...step }: StepIdentity, said: Sensitivity | null): Access {
+  return said !== null && said > (step.sensitivity ?? 1) ? { ...step, sensitivity: said } : step;
 }
 
 interface SessionCall<R> {
@@ -171,11 +185,8 @@ interface SessionCall<R> {
 /** Only the hash is kept and looked up: neither a dump of the memory's tables nor the time of a lookup gives a credential away. */
 const hashOf = (credential: string): string => createHash('sha256').update(credential).digest('hex');
 
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/;
-
 /** Under the span that the caller names, if it belongs to the run: a runtime elsewhere has spans of its own between. */
 function joinTrace({ trace: own, step }: Session, traceparent: string | null): Context {
-  const [, traceId, spanId] = TRACEPARENT.exec(traceparent ?? '') ?? [];
-  if (traceId === undefined || spanId === undefined || traceId !== step.traceId) return own;
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true });
+  const remote = readTraceparent(traceparent);
+  return remote === null || remote.traceId !== step.traceId ? own : underSpan(remote);
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Masker } from '@openeaap/security';
-import { createMasker, detectInjection } from '@openeaap/security';
+import type { Masker, Scanner } from '@openeaap/security';
+import { createMasker, createScanner, detectInjection } from '@openeaap/security';
 import type { JsonValue } from '@openeaap/kernel';
 import { PlatformError } from '@openeaap/kernel';
 import type { PinnedPolicy, PolicyPort } from '@openeaap/orchestrator';
@@ -19,6 +19,8 @@ export interface PolicyKeeper {
   readonly maskText: (text: string) => string;
   /** The policy's rules and every built-in recogniser: for the audit and the log. */
   readonly auditMasker: () => Masker;
+  /** What the audit's masker would mask, for whoever puts something else in its place: one for each policy. */
+  readonly scanner: () => Scanner;
   readonly looksLikeInjection: (text: string) => boolean;
 }
 
@@ -78,6 +80,7 @@ export async function createPolicyKeeper(options: PolicyKeeperOptions): Promise<
     mask: (value) => maskers.stored.maskJson(value),
     maskText: (text) => maskers.stored.maskText(text),
     auditMasker: () => maskers.audit,
+    scanner: () => maskers.scanner,
     looksLikeInjection: (text) => detectInjection(text).suspicious,
   };
 }
@@ -99,8 +102,8 @@ function toPinnedIfValid(files: readonly PolicyFile[]): PinnedPolicy | null {
   }
 }
 
-function createMaskers(policy: CompiledPolicy, hashKey: string): { readonly stored: Masker; readonly audit: Masker } {
+function createMaskers(policy: CompiledPolicy, hashKey: string): { readonly stored: Masker; readonly audit: Masker; readonly scanner: Scanner } {
   if (!policy.piiEnabled) throw new PlatformError('policy_invalid', 'There is no section pii_masking with enabled: true. Masking cannot be switched off; keep the section and leave rules out instead.');
   const options = { policyRules: policy.piiRules, hashKey };
-  return { stored: createMasker({ ...options, builtin: false }), audit: createMasker({ ...options, builtin: true }) };
+  return { stored: createMasker({ ...options, builtin: false }), audit: createMasker({ ...options, builtin: true }), scanner: createScanner({ policyRules: policy.piiRules, builtin: true }) };
 }

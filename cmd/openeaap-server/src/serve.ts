@@ -1,10 +1,11 @@
+import type { Server } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import picocolors from 'picocolors';
 import type { Logger } from 'pino';
 import { PlatformError, randomIds, systemClock } from '@openeaap/kernel';
 import type { Simulators } from '@openeaap/demo';
 import { createPlatformClient, demoFiles, leaveOneWaiting, runFlagship, seedDemo, startSimulators } from '@openeaap/demo';
-import type { Scope } from '@openeaap/http';
+import type { OpenAiDoor, Scope } from '@openeaap/http';
 import { createHttpApp, createOpenAiDoor } from '@openeaap/http';
 import { authenticate, grantKey, newApiKey } from './access.ts';
 import type { ServerConfig } from './config.ts';
@@ -56,7 +57,7 @@ interface Opened {
   wired: Wired | null;
   app: FastifyInstance | null;
   /** For hosted agents; closed when no run needs it any more. */
-  door: FastifyInstance | null;
+  door: OpenAiDoor | null;
 }
 
 async function open(opened: Opened, config: ServerConfig, log: Logger, version: string): Promise<Served> {
@@ -79,7 +80,7 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
   wired.offerGateway(config.gatewayUrl ?? `${doorUrl}/v1`);
   const app = createHttpApp(createPlatform(wired.context), { version, logger: log, newTraceId: randomIds.newTraceId, servesApi: config.roles.has('api') });
   opened.app = app;
-  const url = await listen(app, config);
+  const url = await listen({ server: app.server, listen: (at) => app.listen(at) }, config);
   const { apiKey, keyIsNew } = await ensureAdminKey(database, config);
   await writeConnection(config.dataDir, { url, api_key: apiKey });
   const grant = async (userId: string, scopes: readonly Scope[]): Promise<string> => {
@@ -145,12 +146,12 @@ function withSimulators(products: ServerConfig['products'], simulators: Simulato
 }
 
 /** The asked port or an error; without one asked for, the first free one from the default on. */
-async function listen(app: FastifyInstance, config: Pick<ServerConfig, 'host' | 'port' | 'portWasAsked'>): Promise<string> {
+async function listen({ server, listen: begin }: { readonly server: Server; readonly listen: (at: { readonly host: string; readonly port: number }) => Promise<unknown> }, config: Pick<ServerConfig, 'host' | 'port' | 'portWasAsked'>): Promise<string> {
   const tries = config.portWasAsked ? 1 : PORTS_TO_TRY;
   for (let offset = 0; offset < tries; offset += 1) {
     try {
-      await app.listen({ host: config.host, port: config.port + offset });
-      const address = app.server.address();
+      await begin({ host: config.host, port: config.port + offset });
+      const address = server.address();
       const port = typeof address === 'object' && address !== null ? address.port : config.port;
       const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host;
       return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -1,16 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import type { Notice } from '@openeaap/kernel';
+import type { AuditFact, Notice } from '@openeaap/kernel';
 import { PlatformError, STEP_CREDENTIALS, randomIds, systemClock } from '@openeaap/kernel';
 import type { SignedHead } from '@openeaap/audit';
 import { chainRows, createHeadSigner, createToAuditRow, genesisHash, signHead } from '@openeaap/audit';
 import { createReadKnowledge, createRetrieve, ingestFolder } from '@openeaap/dikf';
 import { startFeedbackCollector } from '@openeaap/mtfs';
 import type { OpenAiPort } from '@openeaap/http';
-import { createGateway, describeInactiveSettings, parseGatewayConfig, withOpenAiEnvironment } from '@openeaap/msig';
 import type { Gateway } from '@openeaap/msig';
 import type { DriveDeps, OrchestratorNode, RunStore } from '@openeaap/orchestrator';
 import { acceptRun, startNode, startScheduler } from '@openeaap/orchestrator';
@@ -44,10 +42,12 @@ import { createEventHub } from './event-hub.ts';
 import type { EventHub } from './event-hub.ts';
 import { createMetrics } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { createModelDoor } from './model-door.ts';
 import { createModelSessions } from './model-sessions.ts';
 import type { ModelSessions } from './model-sessions.ts';
 import type { Database } from './open-database.ts';
 import { PROBE_TIMEOUT_MS } from './open-database.ts';
+import { openGateway } from './open-gateway.ts';
 import { openRegistry } from './open-registry.ts';
 import { createPolicyKeeper } from './policy-keeper.ts';
 import type { PolicyKeeper } from './policy-keeper.ts';
@@ -64,7 +64,7 @@ import { parseTriggers } from './triggers.ts';
 export interface Wired {
   readonly context: PlatformContext;
   readonly gateway: Gateway;
-  /** Models for whoever holds the credential of a step. */
+  /** Models for whoever holds the credential of a step, or a key. */
   readonly modelDoor: OpenAiPort;
   /** Where hosted agents reach the gateway of this node; known once it listens. */
   readonly offerGateway: (url: string) => void;
@@ -112,9 +112,10 @@ export async function wire(options: WireOptions): Promise<Wired> {
   const limits = parseLimits(await readYaml(path.join(config.configDir, 'limits.yaml')), 'limits.yaml');
   const triggers = parseTriggers(await readYaml(path.join(config.configDir, 'triggers.yaml')), 'triggers.yaml');
 
+  const secret = config.maskingKey ?? (await ensureMaskingKey(config.dataDir));
   const policy = await createPolicyKeeper({
     dir: config.policyDir,
-    hashKey: config.maskingKey ?? (await ensureMaskingKey(config.dataDir)),
+    hashKey: secret,
     save: (version, files) => savePolicy(pool, TENANT, version, files),
     read: (tenantId, version) => readPolicy(pool, tenantId, version),
     now: clock.now,
@@ -137,8 +138,12 @@ export async function wire(options: WireOptions): Promise<Wired> {
     if (notice.kind === 'cancel') node?.interrupt(notice.runId);
     if (notice.kind === 'plugins') plugins.wake();
   };
-  const metrics: Metrics = createMetrics({ runsInHand: () => node?.runsInHand() ?? 0, streamReaders: () => hub.readers() });
-  const gateway = await openGateway(config, metrics, log);
+  const metrics: Metrics = createMetrics({ runsInHand: () => node?.runsInHand() ?? 0, streamReaders: () => hub.readers(), gateway: () => opened.gateway });
+  const appendFacts = async (facts: readonly AuditFact[]): Promise<void> => {
+    await lane.withAudit(facts, (db, rows) => appendAudit(db, rows));
+  };
+  const opened = await openGateway({ config, pool, policy, metrics, log, secret, appendAudit: appendFacts });
+  const { gateway, keys } = opened;
   const sessions = createModelSessions(gateway);
   const knowledgeStore = createKnowledgeStore(pool);
   const retrieve = createRetrieve(knowledgeStore);
@@ -219,14 +224,13 @@ export async function wire(options: WireOptions): Promise<Wired> {
     triggers,
     clock,
     ids,
-    appendAudit: async (facts) => {
-      await lane.withAudit(facts, (db, rows) => appendAudit(db, rows));
-    },
+    appendAudit: appendFacts,
+    modelKeys: keys,
   };
   return {
     context,
     gateway,
-    modelDoor: sessions,
+    modelDoor: createModelDoor({ sessions, keys, gateway, newTraceId: ids.newTraceId }),
     offerGateway: (url) => {
       gatewayUrl = url;
     },
@@ -242,9 +246,10 @@ export async function wire(options: WireOptions): Promise<Wired> {
       await board.close();
       hub.close();
       await collector.close();
+      // Before the lane: what leaves the house is written down until the last request has ended.
+      await opened.close();
       await lane.close();
       await signer.close();
-      await gateway.close();
     },
   };
 }
@@ -266,22 +271,6 @@ async function loadAuditKey(config: ServerConfig): Promise<PlatformContext['audi
       details: { field: 'OPENEAAP_AUDIT_KEY_FILE' },
     });
   }
-}
-
-async function openGateway(config: ServerConfig, metrics: Metrics, log: Logger): Promise<Gateway> {
-  const file = path.join(config.configDir, 'msig.yaml');
-  const text = await readFile(file, 'utf8').catch((thrown: unknown) => {
-    throw new PlatformError('invalid_input', `${file} cannot be read. It names the model backends; start from the one that comes with the platform.`, { cause: thrown });
-  });
-  const parsed = withOpenAiEnvironment(parseGatewayConfig(text, config.environment, 'msig.yaml'), config.openAi);
-  for (const note of describeInactiveSettings(parsed)) log.info({ file: 'msig.yaml' }, note);
-  return createGateway(parsed, {
-    now: Date.now,
-    newId: randomIds.newId,
-    random: Math.random,
-    readScript: (script) => readFileSync(path.resolve(config.configDir, script), 'utf8'),
-    observe: metrics.observeModel,
-  });
 }
 
 async function loadKnowledge(folder: WireOptions['knowledge'][number], store: Parameters<typeof ingestFolder>[1]['store'], log: Logger): Promise<void> {

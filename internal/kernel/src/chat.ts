@@ -49,16 +49,24 @@ export interface TokenUsage {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly costUsdMicros: number;
+  /** Of the prompt: read from the server's own cache. */
+  readonly cachedTokens?: number;
+  /** Of the completion: thoughts that are not part of the answer. */
+  readonly reasoningTokens?: number;
   readonly estimated?: boolean;
 }
 
 export const NO_USAGE: TokenUsage = { promptTokens: 0, completionTokens: 0, costUsdMicros: 0 };
 
 export function addUsage(a: TokenUsage, b: TokenUsage): TokenUsage {
-  const sum = {
+  const cached = (a.cachedTokens ?? 0) + (b.cachedTokens ?? 0);
+  const reasoning = (a.reasoningTokens ?? 0) + (b.reasoningTokens ?? 0);
+  return {
     promptTokens: a.promptTokens + b.promptTokens,
     completionTokens: a.completionTokens + b.completionTokens,
     costUsdMicros: a.costUsdMicros + b.costUsdMicros,
+    ...(cached === 0 ? {} : { cachedTokens: cached }),
+    ...(reasoning === 0 ? {} : { reasoningTokens: reasoning }),
+    ...(a.estimated === true || b.estimated === true ? { estimated: true } : {}),
   };
-  return a.estimated === true || b.estimated === true ? { ...sum, estimated: true } : sum;
 }

@@ -1,11 +1,11 @@
 import { PlatformError } from '@openeaap/kernel';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BackendConfig } from './config/config.ts';
-import type { CompleteOptions, CompletionAnswer } from './gateway.ts';
-import { parseCompletion } from './request/parse-completion.ts';
+import type { BackendConfig } from './config/gateway-config.ts';
+import type { Answer, AskOptions } from './gateway.ts';
+import { parseRequest } from './request/parse-request.ts';
 import { breakAfter, callDelta, delta, events, hang, hangAfter, json, raw, startOpenAiServer, stream, streamBytewise, usageChunk } from './testing/openai-server.ts';
 import type { Behaviour } from './testing/openai-server.ts';
-import { ATTRIBUTION, backendAt, configOf, makeGateway } from './testing/make-gateway.ts';
+import { ACCESS, backendAt, per1k, configOf, makeGateway } from './testing/make-gateway.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -19,10 +19,10 @@ async function setUp(behaviours: readonly Behaviour[], changes: Partial<BackendC
   const gateway = makeGateway(configOf(backendAt(server.url, changes)));
   closers.push(server.close, gateway.close);
   const chunks: string[] = [];
-  const ask = (fields: Json, options: Partial<CompleteOptions> = {}): Promise<CompletionAnswer> =>
-    gateway.complete(parseCompletion(JSON.stringify({ model: 'b1', messages: [{ role: 'user', content: 'eight ch' }], ...fields })), {
+  const ask = (fields: Json, options: Partial<AskOptions> = {}): Promise<Answer> =>
+    gateway.ask(parseRequest('chat', JSON.stringify({ model: 'b1', messages: [{ role: 'user', content: 'eight ch' }], ...fields })), {
       signal: new AbortController().signal,
-      attribution: ATTRIBUTION,
+      access: ACCESS,
       maxTokens: null,
       onChunk: (chunk) => {
         chunks.push(chunk);
@@ -30,7 +30,7 @@ async function setUp(behaviours: readonly Behaviour[], changes: Partial<BackendC
       },
       ...options,
     });
-  const failure = async (fields: Json, options: Partial<CompleteOptions> = {}): Promise<PlatformError> => {
+  const failure = async (fields: Json, options: Partial<AskOptions> = {}): Promise<PlatformError> => {
     const thrown: unknown = await ask(fields, options).then(() => null, (error: unknown) => error);
     if (!(thrown instanceof PlatformError)) throw new Error('expected a PlatformError', { cause: thrown });
     return thrown;
@@ -74,11 +74,11 @@ describe('a completion', () => {
 
   it('returns the server’s document to the letter, and meters its usage', async () => {
     const text = '{ "id":"c", "choices":[{"index":0,"message":{"role":"assistant","content":"\\u0068i"},"finish_reason":"length","x":1.0}], "usage":{"prompt_tokens":7,"completion_tokens":3}, "model":"served"}';
-    const { gateway, ask } = await setUp([raw(text, 'application/json')], { costUsdPer1k: 0.1 });
+    const { gateway, ask } = await setUp([raw(text, 'application/json')], { prices: per1k(0.1) });
     const answer = await ask({});
     expect(answer).toMatchObject({ document: text, model: 'served', finishReason: 'length', backend: 'b1', usage: { promptTokens: 7, completionTokens: 3, costUsdMicros: 1_000 } });
     expect(gateway.meter.take('s1')).toMatchObject({ calls: 1, backend: 'b1', model: 'served', usage: { promptTokens: 7, completionTokens: 3 } });
-    expect(gateway.observed[0]).toMatchObject({ outcome: 'ok', model: 'served', attribution: ATTRIBUTION });
+    expect(gateway.observed[0]).toMatchObject({ outcome: 'ok', model: 'served', access: ACCESS });
   });
 
   it('is capped by every name that the server might know', async () => {
@@ -336,8 +336,8 @@ describe('a scripted backend', () => {
     const gateway = makeGateway(configOf({ ...backendAt(''), name: 'demo', type: 'scripted', script: 'x' }), { script });
     closers.push(gateway.close);
     const chunks: Json[] = [];
-    const answer = await gateway.complete(parseCompletion(JSON.stringify({ messages: [{ role: 'user', content: [{ type: 'text', text: 'hello there, you' }] }], ...fields })), {
-      signal: new AbortController().signal, attribution: ATTRIBUTION, maxTokens,
+    const answer = await gateway.ask(parseRequest('chat', JSON.stringify({ messages: [{ role: 'user', content: [{ type: 'text', text: 'hello there, you' }] }], ...fields })), {
+      signal: new AbortController().signal, access: ACCESS, maxTokens,
       onChunk: (chunk) => (chunks.push(JSON.parse(chunk) as Json), null),
     });
     return { gateway, answer, chunks };

@@ -1,74 +1,100 @@
 import { trace } from '@opentelemetry/api';
 import type { Tracer } from '@opentelemetry/api';
-import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError, unlessAborted } from '@openeaap/kernel';
+import { PlatformError } from '@openeaap/kernel';
 import type { ChatReply, ChatRequest, ErrorCode, TokenUsage } from '@openeaap/kernel';
-import type { Backend, BackendCall, CompletionCall, CompletionReply, TokenCounts } from './backends/backend.ts';
-import type { BackendConfig, BackendType, GatewayConfig } from './config/gateway-config.ts';
-import { startInvokeSpan } from './invoke-span.ts';
-import type { InvokeFacts, InvokeOutcome } from './invoke-span.ts';
-import { inTime } from './backends/in-time.ts';
-import { createOpenAiBackend } from './backends/openai-backend.ts';
-import type { ModelRequest } from './request/model-request.ts';
-import { parseScript } from './scripted/script.ts';
-import { createScriptedBackend } from './scripted/scripted-backend.ts';
-import { selectBackend } from './routing/select-backend.ts';
+import type { Access } from './access.ts';
+import type { Accountant, MeteredAccess } from './accounting/accountant.ts';
 import { createUsageMeter } from './accounting/usage-meter.ts';
 import type { UsageMeter } from './accounting/usage-meter.ts';
+import { createReplyAssembler } from './answer/reply-assembler.ts';
+import { linkAbort } from './backends/link-abort.ts';
+import type { AnswerCache, CacheControl, CacheOutcome } from './cache/answer-cache.ts';
+import type { BackendConfig, BackendType, GatewayConfig } from './config/gateway-config.ts';
+import { createInvoke } from './invoke.ts';
+import { openFleetOf } from './open-fleet.ts';
+import type { OpenFleet } from './open-fleet.ts';
+import type { EgressFact, EgressGuard } from './privacy/egress-guard.ts';
+import { toChatModelRequest } from './request/chat-model-request.ts';
+import type { ModelRequest, RequestKind } from './request/model-request.ts';
+import type { BackendHealth, FleetEvent } from './routing/fleet.ts';
+import { selectBackend } from './routing/select-backend.ts';
+import type { VllmLoad } from './vllm/load.ts';
 
 /** The one way to a model. */
 export interface Gateway {
   /**
    * One chat with the backend that `request.model` selects. Errors: `model_unavailable` (may be
    * tried again), `model_rejected`, `model_invalid_output`, `not_found` (no such model),
-   * `cancelled` (the caller's signal).
+   * `permission_denied` and `policy_denied` (not for whoever asks), `quota_exceeded`, `cancelled`
+   * (the caller's signal).
    */
   readonly chat: (request: ChatRequest, options: ChatOptions) => Promise<ChatReply>;
   /**
-   * One chat completion in the words of the OpenAI API, of a body that `parseCompletion` has read.
-   * Errors: as of `chat`, and `invalid_input` for what the backend cannot do. Where the server
-   * refused what the client wrote, `details.upstream_message` is what it said.
+   * One request in the words of the OpenAI API, that `parseRequest` has read. Errors: as of `chat`,
+   * and `invalid_input` for what no backend can do. Where the server refused what the client wrote,
+   * `details.upstream_message` is what it said.
    */
-  readonly complete: (completion: Completion, options: CompleteOptions) => Promise<CompletionAnswer>;
+  readonly ask: (request: ModelRequest, options: AskOptions) => Promise<Answer>;
   /** The configured backends, the default one first. */
   readonly models: () => readonly ModelInfo[];
   /** The backend that a name, a model or a capability selects. Errors: `not_found`. */
   readonly findModel: (model: string) => ModelInfo;
   /** Usage per step as the gateway saw it. */
   readonly meter: Pick<UsageMeter, 'take'>;
-  /** How the latest chat of each backend went; asks no server. */
+  /** How the backends do; asks no server. */
   readonly health: () => GatewayHealth;
-  /** Ends the chats in flight with `model_unavailable` and gives connections back. */
+  /** What the vLLM servers said of themselves last, by endpoint. */
+  readonly loads: () => ReadonlyMap<string, VllmLoad>;
+  /**
+   * Requests from now on follow this configuration; those under way end as they began. Errors:
+   * `invalid_input` when a script cannot be used; the old configuration stays.
+   */
+  readonly reload: (config: GatewayConfig) => void;
+  /** Ends the requests in flight with `model_unavailable` and gives connections back. */
   readonly close: () => Promise<void>;
 }
 
-export interface ChatOptions {
+interface CallOptions {
   readonly signal: AbortSignal;
-  /** Text as it is produced. Nothing of it is taken back: once it was called, the chat is not tried again. */
-  readonly onDelta?: (text: string) => void;
-  readonly attribution: Attribution;
+  readonly access: MeteredAccess;
   /** Told once, when the call has ended, however it ended. */
   readonly onUsage?: (usage: TokenUsage) => void;
-  /** Bound of the whole chat; the backend's `timeout_ms` holds where it is less. */
+  /** Bound of the whole call; the backend's `timeout_ms` holds where it is less. */
   readonly timeoutMs?: number;
 }
 
-export interface CompleteOptions extends Omit<ChatOptions, 'onDelta'>, Pick<CompletionCall, 'maxTokens' | 'onChunk'> {}
-
-export interface CompletionAnswer extends Omit<CompletionReply, 'usage'> {
-  readonly usage: TokenUsage;
-  readonly backend: string;
+export interface ChatOptions extends CallOptions {
+  /** Text as it is produced. Nothing of it is taken back: once it was called, the chat is not tried again. */
+  readonly onDelta?: (text: string) => void;
 }
 
-/** For whom the tokens are spent. */
-export interface Attribution {
-  readonly tenantId: string;
-  readonly runId: string;
-  readonly stepId: string;
-  /** The tool whose call this step is; null or not set: a think. */
-  readonly tool?: string | null;
-  readonly agentId: string;
-  readonly userId: string;
-  readonly traceId: string;
+export interface AskOptions extends CallOptions {
+  /** Most tokens of each choice; null or not set: as the client asks. */
+  readonly maxTokens?: number | null;
+  readonly cacheControl?: CacheControl;
+  /** JSON of one chunk, on one line; a promise is waited for before the next. */
+  readonly onChunk: (json: string) => Promise<void> | null;
+  /** Told once, before the first chunk and before the answer. */
+  readonly onRouted?: (facts: RoutedFacts) => void;
+}
+
+/** What is known when the answer begins. */
+export interface RoutedFacts {
+  readonly backend: string;
+  readonly cache: CacheOutcome;
+  /** `x-ratelimit-*`. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface Answer {
+  readonly model: string;
+  readonly finishReason: string;
+  /** What this call cost; an answer from a cache costs nothing, whatever its body says. */
+  readonly usage: TokenUsage;
+  readonly backend: string;
+  readonly cache: CacheOutcome;
+  /** JSON of the whole answer; null after a stream. */
+  readonly document: string | null;
 }
 
 export interface ModelInfo {
@@ -79,17 +105,9 @@ export interface ModelInfo {
 }
 
 export interface GatewayHealth {
-  /** False when the latest chat of the default backend found no model. */
+  /** False when no server of the default backend may be asked. */
   readonly serving: boolean;
   readonly backends: readonly BackendHealth[];
-}
-
-export interface BackendHealth {
-  readonly name: string;
-  /** `unknown` before its first chat. */
-  readonly state: 'unknown' | 'up' | 'down';
-  /** Safe to show. */
-  readonly detail: string;
 }
 
 export interface GatewayDeps {
@@ -101,134 +119,96 @@ export interface GatewayDeps {
   readonly random: () => number;
   /** The text of a script, by its path as the configuration file gives it. */
   readonly readScript: (path: string) => string;
-  /** For metrics; called once per chat, and must not throw. */
+  /** Looks through what leaves for external backends. */
+  readonly guard: EgressGuard;
+  /** Written before anything leaves the house; its error keeps the request here. */
+  readonly auditEgress: (fact: EgressFact) => Promise<void>;
+  /** Key of the salts that keep tenants apart in a server's prefix cache. */
+  readonly saltKey: string;
+  /** The caches of a configuration; opened again only when what it says of caches has changed. Default, and null: nothing is cached. */
+  readonly openCache?: (config: GatewayConfig) => AnswerCache | null;
+  /** null: nothing is limited or written into the ledger. */
+  readonly accountant?: Accountant | null;
+  /** For metrics; called once per request, and must not throw. */
   readonly observe?: (event: GatewayEvent) => void;
+  readonly onFleetEvent?: (event: FleetEvent) => void;
   /** Default: the global tracer, silent until an SDK is registered. */
   readonly tracer?: Tracer;
 }
 
 export interface GatewayEvent {
+  readonly kind: RequestKind;
   readonly backend: string;
   /** The model's own name for itself where it answered. */
   readonly model: string;
   readonly outcome: 'ok' | ErrorCode;
   readonly latencyMs: number;
+  /** null: nothing came, or it came from a cache. */
+  readonly firstByteMs: number | null;
   /** All tries together. */
   readonly usage: TokenUsage;
-  readonly attribution: Attribution;
+  readonly cache: CacheOutcome | null;
+  readonly access: Access;
 }
 
 /** Errors: `invalid_input` when a script cannot be used. */
 export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway {
-  const backends = new Map(config.backends.map((each) => [each.name, createBackend(each, deps)]));
   const meter = createUsageMeter();
-  const health = new Map<string, BackendHealth>();
-  const closing = new AbortController();
+  const closing = linkAbort(new AbortController().signal);
   const tracer = deps.tracer ?? trace.getTracer('@openeaap/msig');
+  let live = openFleetOf(config, deps);
+  const retired = new Set<Promise<void>>();
 
-  /** What all calls have in common: their span, their clock, their place in the meter, and what the health says of the backend. */
-  const invoke = async <R extends Answer>(model: string, { about, options, work }: Invocation<R>): Promise<R & { readonly usage: TokenUsage; readonly backend: string }> => {
-    const selected = selectBackend(config, model);
-    const backend = backends.get(selected.name);
-    if (backend === undefined) throw new PlatformError('internal', `The backend "${selected.name}" was not created.`);
-    const span = startInvokeSpan(tracer, selected, { ...about, attribution: options.attribution });
-    const startedMs = deps.now();
-    const spent: TokenUsage[] = [];
-    const onUsage = (counts: TokenCounts): void => void spent.push(price(counts, selected.costUsdPer1k));
-    let isSettled = false;
-    const settle = (reply: InvokeOutcome['reply'], error: PlatformError | null): void => {
-      if (isSettled) return;
-      isSettled = true;
-      const usage = spent.reduce(addUsage, NO_USAGE);
-      const latencyMs = deps.now() - startedMs;
-      const seen = { usage, backend: selected.name, model: reply?.model ?? selected.model, latencyMs };
-      meter.add(options.attribution.stepId, seen);
-      span.end({ usage, reply, error });
-      noteHealth(health, selected.name, error);
-      options.onUsage?.(usage);
-      deps.observe?.({ ...seen, outcome: error?.code ?? 'ok', attribution: options.attribution });
-    };
-    const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, selected.timeoutMs);
-    const bounds = {
-      caller: options.signal,
-      closing: closing.signal,
-      timeoutMs,
-      timedOut: () => timedOut(selected.name, timeoutMs),
-      // Not when the backend has noticed: a step's usage is taken as soon as the step was stopped.
-      onStopped: (reason: PlatformError) => settle(null, reason),
-    };
-    try {
-      const reply = await span.run(() => inTime(bounds, (signal) => work(backend, { signal, deadlineMs: startedMs + timeoutMs, onUsage })));
-      settle(reply, null);
-      return { ...reply, usage: price(reply.usage, selected.costUsdPer1k), backend: selected.name };
-    } catch (thrown) {
-      const error = toPlatformError(thrown);
-      settle(null, error);
-      throw error;
-    }
+  const invoke = createInvoke({ ...deps, tracer, meter, closing: closing.signal, live: () => live });
+
+  const retire = (old: OpenFleet): void => {
+    const gone = old
+      .closeWhenIdle()
+      .then(() => (old.cache === live.cache ? undefined : old.cache?.close()))
+      .finally(() => retired.delete(gone));
+    retired.add(gone);
   };
 
   return {
-    chat: (request, options) =>
-      invoke(request.model, {
-        about: { isStream: true, maxTokens: request.maxTokens ?? null, temperature: request.temperature ?? null },
-        options,
-        work: (backend, call) => backend.chat(request, { ...call, onDelta: options.onDelta ?? (() => undefined) }),
-      }),
-    complete: (completion, options) =>
-      invoke(completion.model, {
-        about: { isStream: completion.isStream, maxTokens: options.maxTokens ?? completion.maxTokens, temperature: numberOrNull(completion.body['temperature']) },
-        options,
-        work: (backend, call) => {
-          // A reader that has stopped reading must not keep a call alive that was ended.
-          const onChunk = (json: string): Promise<void> | null => {
-            const full = options.onChunk(json);
-            return full === null ? null : unlessAborted(call.signal, full, () => toPlatformError(call.signal.reason, 'cancelled'));
-          };
-          return backend.complete(completion, { ...call, maxTokens: options.maxTokens, onChunk });
+    chat: async (request, { onDelta, ...options }) => {
+      const context = { backend: '', apiKey: '' };
+      const assembler = createReplyAssembler(context, deps.newId);
+      const { answer, finished } = await invoke(toChatModelRequest(request), {
+        ...options,
+        maxTokens: request.maxTokens ?? null,
+        onRouted: ({ backend }) => {
+          context.backend = backend;
         },
-      }),
-    models: () => listModels(config),
-    findModel: (model) => toModelInfo(selectBackend(config, model)),
+        onChunk: (json) => {
+          const text = assembler.add(JSON.parse(json));
+          if (text !== '') onDelta?.(text);
+          return null;
+        },
+        finish: assembler.finish,
+      });
+      return { ...finished, model: finished.model === '' ? answer.model : finished.model, usage: answer.usage, backend: answer.backend };
+    },
+    ask: async (request, options) => (await invoke(request, { ...options, finish: () => null })).answer,
+    models: () => listModels(live.config),
+    findModel: (model) => toModelInfo(selectBackend(live.config, model)),
     meter: { take: meter.take },
-    health: () => reportHealth(config, health),
+    health: () => {
+      const backends = live.fleet.health();
+      return { serving: backends.find(({ name }) => name === live.config.defaultBackend)?.state !== 'down', backends };
+    },
+    loads: () => live.loads(),
+    reload: (next) => {
+      const old = live;
+      live = openFleetOf(next, deps, old);
+      retire(old);
+    },
     close: async () => {
       closing.abort(new PlatformError('model_unavailable', 'The model gateway is shutting down.', { details: { reason: 'closing' } }));
-      await Promise.all([...backends.values()].map((backend) => backend.close()));
+      await Promise.all([live.close(), ...retired]);
+      await live.cache?.close();
+      await deps.accountant?.close();
     },
   };
-}
-
-/** What every kind of answer says about itself. */
-interface Answer {
-  readonly model: string;
-  readonly finishReason: string;
-  readonly usage: TokenCounts;
-}
-
-interface Invocation<R extends Answer> {
-  readonly about: Omit<InvokeFacts, 'attribution'>;
-  readonly options: Omit<ChatOptions, 'onDelta'>;
-  readonly work: (backend: Backend, call: Omit<BackendCall, 'onDelta'>) => Promise<R>;
-}
-
-const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null);
-
-function createBackend(config: BackendConfig, deps: GatewayDeps): Backend {
-  if (config.type === 'scripted') return createScriptedBackend(parseScript(config.script, deps.readScript(config.script)), deps);
-  return createOpenAiBackend(config, deps);
-}
-
-function timedOut(backend: string, timeoutMs: number): PlatformError {
-  return new PlatformError('model_unavailable', `The model backend "${backend}" did not finish within ${timeoutMs} ms.`, {
-    details: { backend, reason: 'timeout', timeout_ms: timeoutMs },
-  });
-}
-
-function price(counts: TokenCounts, costUsdPer1k: number): TokenUsage {
-  // USD per 1,000 tokens is 1,000 micro-dollars per token for each dollar.
-  const costUsdMicros = Math.round((counts.promptTokens + counts.completionTokens) * costUsdPer1k * 1_000);
-  return { ...counts, costUsdMicros };
 }
 
 function listModels(config: GatewayConfig): readonly ModelInfo[] {
@@ -239,16 +219,4 @@ function listModels(config: GatewayConfig): readonly ModelInfo[] {
 
 function toModelInfo({ name, type, labels, capabilities }: BackendConfig): ModelInfo {
   return { name, type, labels, capabilities };
-}
-
-/** Only `model_unavailable` says something about the server; a refused request, and a call that its caller ended, do not. */
-function noteHealth(health: Map<string, BackendHealth>, name: string, error: PlatformError | null): void {
-  if (error?.code === 'cancelled' || error?.code === 'unauthenticated' || error?.details['reason'] === 'closing') return;
-  if (error?.code === 'model_unavailable') health.set(name, { name, state: 'down', detail: error.message });
-  else health.set(name, { name, state: 'up', detail: '' });
-}
-
-function reportHealth(config: GatewayConfig, health: ReadonlyMap<string, BackendHealth>): GatewayHealth {
-  const backends = config.backends.map(({ name }): BackendHealth => health.get(name) ?? { name, state: 'unknown', detail: 'No chat yet.' });
-  return { serving: health.get(config.defaultBackend)?.state !== 'down', backends };
 }

@@ -1,8 +1,10 @@
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Span, Tracer } from '@opentelemetry/api';
 import type { PlatformError, TokenUsage } from '@openeaap/kernel';
+import type { Attribution } from './access.ts';
+import type { CacheOutcome } from './cache/answer-cache.ts';
 import type { BackendConfig } from './config/gateway-config.ts';
-import type { Attribution } from './gateway.ts';
+import type { RequestKind } from './request/model-request.ts';
 
 /**
  * The span `LLM.Invoke` of document section 17.1, with the OpenTelemetry GenAI attributes beside
@@ -15,13 +17,21 @@ export interface InvokeSpan {
 }
 
 export interface InvokeOutcome {
+  /** The backend that answered, or was asked last; null: none was. */
+  readonly backend: string | null;
+  readonly cache: CacheOutcome | null;
+  readonly firstByteMs: number | null;
   readonly usage: TokenUsage;
   readonly reply: { readonly model: string; readonly finishReason: string } | null;
   readonly error: PlatformError | null;
 }
 
+/** In the words of the GenAI conventions. */
+const OPERATIONS: Readonly<Record<RequestKind, string>> = { chat: 'chat', completions: 'text_completion', embeddings: 'embeddings', rerank: 'rerank', responses: 'chat' };
+
 /** What is told about a call before it is made. */
 export interface InvokeFacts {
+  readonly kind: RequestKind;
   readonly attribution: Attribution;
   readonly isStream: boolean;
   readonly maxTokens: number | null;
@@ -34,13 +44,12 @@ export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: I
     kind: SpanKind.CLIENT,
     attributes: {
       'llm.model': model,
-      'gen_ai.operation.name': 'chat',
+      'gen_ai.operation.name': OPERATIONS[about.kind],
       'gen_ai.provider.name': backend.type,
       'gen_ai.request.model': model,
       'gen_ai.request.stream': about.isStream,
       ...(about.maxTokens === null ? {} : { 'gen_ai.request.max_tokens': about.maxTokens }),
       ...(about.temperature === null ? {} : { 'gen_ai.request.temperature': about.temperature }),
-      'openeaap.backend': backend.name,
       'openeaap.tenant_id': about.attribution.tenantId,
       'openeaap.run_id': about.attribution.runId,
       'openeaap.step_id': about.attribution.stepId,
@@ -54,12 +63,17 @@ export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: I
   };
 }
 
-function endSpan(span: Span, { usage, reply, error }: InvokeOutcome): void {
+function endSpan(span: Span, { backend, cache, firstByteMs, usage, reply, error }: InvokeOutcome): void {
   span.setAttributes({
     'llm.prompt_tokens': usage.promptTokens,
     'llm.completion_tokens': usage.completionTokens,
     'gen_ai.usage.input_tokens': usage.promptTokens,
     'gen_ai.usage.output_tokens': usage.completionTokens,
+    ...(usage.cachedTokens === undefined ? {} : { 'gen_ai.usage.cache_read.input_tokens': usage.cachedTokens }),
+    ...(usage.reasoningTokens === undefined ? {} : { 'gen_ai.usage.reasoning.output_tokens': usage.reasoningTokens }),
+    ...(backend === null ? {} : { 'openeaap.backend': backend }),
+    ...(cache === null ? {} : { 'openeaap.cache': cache.level ?? cache.state }),
+    ...(firstByteMs === null ? {} : { 'gen_ai.response.time_to_first_chunk': firstByteMs / 1_000 }),
   });
   if (reply !== null) span.setAttributes({ 'gen_ai.response.model': reply.model, 'gen_ai.response.finish_reasons': [reply.finishReason] });
   if (error !== null) {

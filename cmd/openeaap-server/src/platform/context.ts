@@ -4,7 +4,7 @@ import type { AuditFact, Clock, Ids, Notice, RunStatus } from '@openeaap/kernel'
 import type { HeadSigner, SignedHead } from '@openeaap/audit';
 import type { ReadKnowledge, createRetrieve } from '@openeaap/dikf';
 import type { FeedbackCollector } from '@openeaap/mtfs';
-import type { Gateway } from '@openeaap/msig';
+import type { Gateway, KeyResolver } from '@openeaap/msig';
 import type { DriveDeps, OrchestratorNode, Scheduler } from '@openeaap/orchestrator';
 import type { Registry } from '@openeaap/registry';
 import type { CommitLane } from '@openeaap/store';
@@ -31,6 +31,8 @@ export interface PlatformContext {
   readonly registry: Registry;
   readonly plugins: PluginKeeper;
   readonly gateway: Gateway;
+  /** Where this node remembers virtual keys; not set: nowhere. */
+  readonly modelKeys?: Pick<KeyResolver, 'forget'>;
   readonly hub: EventHub;
   readonly retrieve: ReturnType<typeof createRetrieve>;
   readonly knowledge: ReadKnowledge;

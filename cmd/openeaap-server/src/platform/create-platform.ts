@@ -9,6 +9,7 @@ import { createArchivePort } from './archive.ts';
 import type { PlatformContext } from './context.ts';
 import { createGovernancePort } from './governance.ts';
 import { createKnowledgePort } from './knowledge.ts';
+import { createModelKeyPort } from './model-keys.ts';
 import { createPluginPort } from './plugins.ts';
 import { createRunPort } from './runs.ts';
 import { createSchedulePort } from './schedules.ts';
@@ -25,6 +26,7 @@ export function createPlatform(context: PlatformContext): PlatformPort {
     ...createKnowledgePort(context),
     ...createArchivePort(context),
     ...createPluginPort(context),
+    ...createModelKeyPort(context),
     listTools: async () => context.registry.listTools(),
     listModels: async () => context.gateway.models(),
     diagnose: async () => {

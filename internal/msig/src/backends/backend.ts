@@ -39,6 +39,8 @@ export interface RequestReply {
   readonly usage: TokenCounts;
   /** JSON of the whole answer; null after a stream. */
   readonly document: string | null;
+  /** false: no cache may keep it, for it came from a fallback. */
+  readonly keep?: false;
 }
 
 /** Token counts without a price: what they cost is the gateway's business. */

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { BackendConfig } from '../config/gateway-config.ts';
 import { breakAfter, callDelta, delta, events, flood, hang, hangAfter, json, raw, startOpenAiServer, stream, streamBytewise, usageChunk } from '../testing/openai-server.ts';
 import type { Behaviour, OpenAiServer } from '../testing/openai-server.ts';
-import { backendAt, chatOptions, configOf, HELLO, makeGateway } from '../testing/make-gateway.ts';
+import { backendAt, per1k, chatOptions, configOf, HELLO, makeGateway } from '../testing/make-gateway.ts';
 import type { TestGateway } from '../testing/make-gateway.ts';
 
 const closers: (() => Promise<void>)[] = [];
@@ -29,7 +29,7 @@ const ANSWER = [delta({ role: 'assistant', content: '' }), delta({ content: 'Hel
 
 describe('an answer', () => {
   it('is streamed as it comes and returned whole, with the usage of the server', async () => {
-    const { server, gateway } = await setUp([stream(...ANSWER)], { costUsdPer1k: 0.03 });
+    const { server, gateway } = await setUp([stream(...ANSWER)], { prices: per1k(0.03) });
     const deltas: string[] = [];
     const reply = await gateway.chat({ ...HELLO, temperature: 0, maxTokens: 9, stop: ['X'] }, chatOptions({ onDelta: (text) => void deltas.push(text) }));
     expect(deltas).toEqual(['Hel', 'lo 世界']);

@@ -4,6 +4,7 @@ import { PlatformError } from '@openeaap/kernel';
 import { describe, expect, it } from 'vitest';
 import { describeInactiveSettings, parseGatewayConfig } from './config.ts';
 import { parseEndpoint } from './endpoint.ts';
+import { isExternal } from './is-external.ts';
 import { withOpenAiEnvironment } from './openai-environment.ts';
 
 /** Section 12.2 of the architecture document, verbatim. */
@@ -43,26 +44,31 @@ function failureOf(work: () => unknown): PlatformError {
 describe('the configuration', () => {
   it('of the document is read verbatim', () => {
     const config = parseGatewayConfig(DOCUMENT_EXAMPLE, {});
-    expect(config).toEqual({
+    expect(config).toMatchObject({
       routingStrategy: 'cost_optimized',
       defaultBackend: 'security-finetuned-72b',
       backends: [
         {
-          name: 'security-finetuned-72b', type: 'vllm', endpoint: 'http://msig-inference-vllm:8000', model: 'security-finetuned-72b',
-          capabilities: ['security_analysis', 'code_audit'], costUsdPer1k: 0, timeoutMs: 30_000, firstByteTimeoutMs: 30_000, maxAttempts: 2, script: '', labels: {},
+          name: 'security-finetuned-72b', type: 'vllm', endpoints: ['http://msig-inference-vllm:8000'], model: 'security-finetuned-72b', capabilities: ['security_analysis', 'code_audit'],
+          prices: { input: 0, cachedInput: 0, output: 0 }, external: false, timeoutMs: 30_000, firstByteTimeoutMs: 30_000, maxAttempts: 2, kinds: ['chat', 'completions', 'responses'],
         },
         {
-          name: 'general-gpt4', type: 'openai', endpoint: 'https://api.openai.com/v1', model: 'general-gpt4',
-          capabilities: ['general_chat', 'summarization'], costUsdPer1k: 0.03, timeoutMs: 30_000, firstByteTimeoutMs: 30_000, maxAttempts: 2, script: '', labels: {},
+          name: 'general-gpt4', type: 'openai', endpoints: ['https://api.openai.com/v1'], model: 'general-gpt4', capabilities: ['general_chat', 'summarization'],
+          prices: { input: 30, cachedInput: 30, output: 30 }, external: true,
         },
       ],
-      semanticCache: { enabled: true, backend: 'redis-vector', similarityThreshold: 0.92 },
+      cache: { l1: { enabled: false }, l2: { enabled: false } },
+      semanticCache: { enabled: true, backend: 'redis-vector', similarityThreshold: 0.92, embeddingBackend: null, guard: true, multiTurn: false, shadow: 0 },
+      limits: [],
     });
-    expect(describeInactiveSettings(config)).toHaveLength(1);
+    expect(describeInactiveSettings(config)).toEqual([
+      expect.stringContaining('the vectors are kept in memory'),
+      expect.stringContaining('by their words alone'),
+    ]);
   });
 
   it('as shipped has one backend, labelled as simulated', () => {
-    const text = readFileSync(new URL('../../../configs/msig.yaml', import.meta.url), 'utf8');
+    const text = readFileSync(new URL('../../../../configs/msig.yaml', import.meta.url), 'utf8');
     const config = parseGatewayConfig(text, {});
     expect(config.defaultBackend).toBe('scripted-demo');
     expect(config.backends).toMatchObject([{ name: 'scripted-demo', type: 'scripted', script: 'scripts/security-triage.yaml', labels: { simulated: 'true' } }]);
@@ -95,6 +101,15 @@ describe('the configuration', () => {
     ['backends: []', '1:11', 'At least one'],
     ['backends: [{name: a, type: scripted, script: s}]\nsemantic_cache: {enabled: "yes"}', '2:27', 'true or false'],
     ['backends: [{name: a, type: scripted, script: s}]\nsemantic_cache: {similarity_threshold: 92}', '2:40', 'from 0 to 1'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", endpoints: ["http://i"]}', '2:60', 'not both'],
+    ['backends:\n  - {name: a, type: vllm, endpoints: ["http://h", "http://h"]}', '2:38', 'listed twice'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", fallbacks: [b]}', '2:61', 'No backend is named "b"'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", fallbacks: [a]}', '2:61', 'its own fallback'],
+    ['backends:\n  - {name: a, type: openai, endpoint: "http://h", vllm: {priority: true}}', '2:57', 'Only a backend of type vllm'],
+    ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", kinds: [chats]}', '2:57', 'must be one of chat'],
+    ['backends: [{name: a, type: scripted, script: s}]\ncache: {redis_url_env: NOPE}', '2:24', 'NOPE is not set'],
+    ['backends: [{name: a, type: scripted, script: s}]\nsemantic_cache: {embedding_backend: a}', '2:37', 'makes no embeddings'],
+    ['backends: [{name: a, type: scripted, script: s}]\nlimits: [{per: key}]', '2:10', 'limits nothing'],
     ['backends: [\n', '2:1', 'not valid YAML'],
     ['', '1:1', 'must be a mapping'],
     ['a: 1\na: 2', '2:1', 'not valid YAML'],
@@ -117,18 +132,33 @@ describe('the OPENAI_* variables', () => {
     const changed = withOpenAiEnvironment(config, { baseUrl: 'http://127.0.0.1:1/v1/', apiKey: 'sk-1', model: 'm' });
     expect(changed.defaultBackend).toBe('openai');
     expect(changed.backends.map((backend) => backend.name)).toEqual(['openai', 'security-finetuned-72b', 'general-gpt4']);
-    expect(changed.backends[0]).toMatchObject({ model: 'm', endpoint: 'http://127.0.0.1:1/v1/', capabilities: ['security_analysis', 'code_audit', 'general_chat', 'summarization'] });
+    expect(changed.backends[0]).toMatchObject({ model: 'm', endpoints: ['http://127.0.0.1:1/v1/'], external: false, capabilities: ['security_analysis', 'code_audit', 'general_chat', 'summarization'] });
     expect(changed.backends[0]?.apiKey?.()).toBe('sk-1');
   });
 
   it('with a key alone mean OpenAI itself, with a URL alone a server without a key', () => {
-    expect(withOpenAiEnvironment(config, { baseUrl: undefined, apiKey: 'sk-1', model: undefined }).backends[0]).toMatchObject({ endpoint: 'https://api.openai.com/v1', model: '' });
+    expect(withOpenAiEnvironment(config, { baseUrl: undefined, apiKey: 'sk-1', model: undefined }).backends[0]).toMatchObject({ endpoints: ['https://api.openai.com/v1'], external: true, model: '' });
     expect(withOpenAiEnvironment(config, { baseUrl: 'http://h', apiKey: undefined, model: undefined }).backends[0]?.apiKey).toBeUndefined();
   });
 
   it('that cannot be used are refused without being shown', () => {
     expect(failureOf(() => withOpenAiEnvironment(config, { baseUrl: 'ftp://secret', apiKey: undefined, model: undefined })).message).not.toContain('secret');
     expect(failureOf(() => withOpenAiEnvironment(config, { baseUrl: undefined, apiKey: 'sk-se\ncret', model: undefined })).message).not.toContain('cret');
+  });
+});
+
+describe('a server', () => {
+  it.each([
+    ['https://api.openai.com/v1', true], ['http://8.8.8.8', true], ['https://vllm.example.org', true], ['http://10.evil.com', true], ['http://[2001:db8::1]', true], ['http://0x08080808/', true],
+    ['http://msig-inference-vllm:8000', false], ['http://127.0.0.1:1', false], ['http://10.0.0.7', false], ['http://172.31.0.1', false], ['http://[::1]:1', false], ['http://[fd00::1]', false],
+    ['http://vllm.models.svc', false], ['http://vllm.models.svc.cluster.local', false], ['http://localhost:1', false], ['https://llm.bank.example', false], ['https://a.corp.example', false],
+  ])('at %s is outside: %s', (endpoint, outside) => {
+    expect(isExternal(endpoint, ['llm.bank.example', '.corp.example'])).toBe(outside);
+  });
+
+  it('may be said to be inside or outside by the configuration', () => {
+    const of = (external: string): boolean | undefined => parseGatewayConfig(`backends: [{name: a, type: openai, endpoint: "https://h.example/v1"${external}}]`, {}).backends[0]?.external;
+    expect([of(''), of(', external: false'), of(', external: true')]).toEqual([true, false, true]);
   });
 });
 

@@ -26,7 +26,7 @@ export function isOpenAiHost(origin: string): boolean {
   return /\.openai\.(azure\.)?com$/.test(new URL(origin).hostname);
 }
 
-function toWireMessage(message: ChatMessage): Readonly<Record<string, unknown>> {
+export function toWireMessage(message: ChatMessage): Readonly<Record<string, unknown>> {
   if (message.role === 'tool') return { role: 'tool', tool_call_id: message.toolCallId, content: message.content };
   if (message.role !== 'assistant' || message.toolCalls === undefined || message.toolCalls.length === 0) {
     return { role: message.role, content: message.content };

@@ -1,10 +1,10 @@
-import { setMaxListeners } from 'node:events';
+import { getEventListeners, setMaxListeners } from 'node:events';
 import { PlatformError } from '@openeaap/kernel';
 import { describe, expect, it } from 'vitest';
 import type { BackendConfig, GatewayConfig } from '../config/gateway-config.ts';
 import type { ModelRequest } from '../request/model-request.ts';
 import { ACCESS, aBackend, aConfig, aFleet, answered, aRequest, failed, NEVER } from './testing/a-fleet.ts';
-import { seededRandom, settled } from './testing/manual-time.ts';
+import { seededRandom } from './testing/manual-time.ts';
 import { simulate } from './testing/simulate.ts';
 import type { Served } from './testing/simulate.ts';
 
@@ -49,8 +49,10 @@ describe('a slow server', () => {
     const { backend, fleet, random } = aPool(3);
     const delays: Readonly<Record<string, number>> = { [S0]: 5_000, [S1]: 500 };
     await simulate(fleet, { backend, random, requests: 600, everyMs: 4_000, request: (at) => conversation(at >> 3, 1), server: ({ endpoint }) => answered(delays[endpoint] ?? 50) });
-    const out = fleet.events.filter((event) => event.kind === 'ejected').map(({ endpoint }) => endpoint);
-    expect([out.length > 1, new Set(out)]).toEqual([true, new Set([S0])]);
+    const out = fleet.events.flatMap((event) => (event.kind === 'ejected' ? [event] : []));
+    expect(out.length).toBeGreaterThan(3);
+    // One of three is less than half; with two of three out, one would be left for all.
+    for (const [at, next] of out.slice(1).entries()) expect(next.atMs).toBeGreaterThanOrEqual((out[at]?.atMs ?? 0) + (out[at]?.forMs ?? 0));
   });
 
   it('but not too slow gets the share that it can carry', async () => {
@@ -206,9 +208,7 @@ describe('ten thousand requests that come, wait, go away and are served at rando
     await Promise.all(all);
     expect(fleet.health()[0]).toMatchObject({ inFlight: 0, queued: 0 });
     for (const [end, count] of Object.entries(ends)) expect([end, count > 100]).toEqual([end, true]);
-    // Nobody listens any more: an abort now wakes nobody, and all places are free.
-    shared.abort();
-    await settled();
+    expect(getEventListeners(shared.signal, 'abort')).toHaveLength(0);
     await fleet.time.pass(120_000);
     const free = await Promise.all(Array.from({ length: 12 }, () => fleet.at(backend, { signal: NEVER })));
     expect(free).toHaveLength(12);

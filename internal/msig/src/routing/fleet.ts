@@ -23,7 +23,7 @@ export interface TryOutcome {
 
 export interface BackendHealth {
   readonly name: string;
-  /** `unknown` before its first call. `down`: no server of it may be asked. */
+  /** `unknown` before its first call. `down`: no server of it may be asked, or it has only failed so far. */
   readonly state: 'unknown' | 'up' | 'down';
   /** Safe to show. */
   readonly detail: string;

@@ -233,7 +233,7 @@ describe('a server that asks for a pause', () => {
     await time.pass(800);
     await waiting;
     expect([done, time.pending()]).toEqual([['hurried: breaker_open', 'patient'], 0]);
-    expect(events).toContainEqual({ kind: 'cooling', backend: 'b', endpoint: 'http://b:8000', forMs: 800 });
+    expect(events).toContainEqual(expect.objectContaining({ kind: 'cooling', backend: 'b', endpoint: 'http://b:8000', forMs: 800 }));
   });
 
   it('that is long turns away with what it said', async () => {
@@ -252,6 +252,15 @@ describe('a server that asks for a pause', () => {
 });
 
 describe('what a backend says of itself', () => {
+  it('is that it is down while it has only failed, and up when a few failures are between answers', async () => {
+    const { ask, backend, health } = setUp();
+    await ask(backend, failed());
+    expect(health()).toMatchObject({ state: 'down', breaker: 'closed', detail: 'It is broken.' });
+    await ask(backend, answered());
+    await ask(backend, failed());
+    expect(health()).toMatchObject({ state: 'up', detail: 'It is broken.' });
+  });
+
   it('is the mean of what its servers took', async () => {
     const { ask, backend, health } = setUp();
     await ask(backend, answered(100));

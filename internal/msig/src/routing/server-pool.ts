@@ -111,7 +111,7 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
       const known = servers.flatMap((server) => expectedMs(server, now()) ?? []);
       return known.length === 0 ? null : Math.min(...known);
     },
-    health: () => healthOf(backend.name, servers, { queued: queue.size(), latest: memory.latest() }),
+    health: () => healthOf(backend.name, servers, { queued: queue.size(), memory }),
     close: queue.close,
   };
 }
@@ -122,20 +122,24 @@ interface Memory {
   readonly isRefusing: () => boolean;
   /** What was wrong, empty: nothing; null: never asked. */
   readonly latest: () => string | null;
+  readonly hasAnswered: () => boolean;
 }
 
 function createMemory(now: () => number): Memory {
   let latest: string | null = null;
+  let hasAnswered = false;
   let refusals = 0;
   let refusedAtMs = 0;
   return {
     note: ({ verdict, pauseMs, refused }, { error }) => {
       if (verdict === 'ok' || refused) refusals = refused ? refusals + 1 : 0;
       if (refused) refusedAtMs = now();
+      hasAnswered ||= verdict === 'ok' || verdict === 'alive';
       if (verdict !== 'nothing') latest = verdict === 'failed' || pauseMs > 0 ? (error?.message ?? '') : '';
     },
     isRefusing: () => refusals >= REFUSALS_MAX && now() - refusedAtMs < REFUSING_MS,
     latest: () => latest,
+    hasAnswered: () => hasAnswered,
   };
 }
 
@@ -167,13 +171,14 @@ function expectedMs(server: Server, nowMs: number): number | null {
 
 interface PoolFacts {
   readonly queued: number;
-  readonly latest: string | null;
+  readonly memory: Memory;
 }
 
-function healthOf(name: string, servers: readonly Server[], { queued, latest }: PoolFacts): BackendHealth {
+function healthOf(name: string, servers: readonly Server[], { queued, memory }: PoolFacts): BackendHealth {
   const states = servers.map((server) => server.breaker.state());
   const breaker = states.includes('closed') ? 'closed' : states.includes('half_open') ? 'half_open' : 'open';
-  const isDown = breaker !== 'closed';
+  const latest = memory.latest();
+  const isDown = breaker !== 'closed' || !memory.hasAnswered();
   return {
     name,
     state: latest === null ? 'unknown' : isDown ? 'down' : 'up',

@@ -13,7 +13,7 @@ export interface StreamWish {
 export function chatChunks(told: Told, wish: StreamWish): readonly Json[] {
   const pieces = [
     ...(told.answer.reasoning ?? []).map((reasoning) => ({ reasoning })),
-    ...(told.answer.toolCalls === undefined ? told.answer.tokens.map((content) => ({ content })) : told.answer.toolCalls.flatMap((call, index) => callDeltas(told.id, call, index))),
+    ...(told.answer.toolCalls === undefined ? told.answer.tokens.map((content) => ({ content })) : [...told.answer.toolCalls.flatMap((call, index) => callDeltas(told.id, call, index)), {}]),
   ];
   const deltas = pieces.length === 0 ? [{ content: '' }] : pieces;
   const counted = (tokens: number): Json => (wish.usageOnEveryChunk ? { usage: { prompt_tokens: told.promptTokens, total_tokens: told.promptTokens + tokens, completion_tokens: tokens, completion_tokens_details: null } } : {});

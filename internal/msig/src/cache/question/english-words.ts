@@ -5,9 +5,10 @@ export const ENGLISH_PHRASES: readonly (readonly [from: string, to: string])[] =
   // Politeness says nothing.
   ...['can you please', 'could you please', 'would you please', 'will you please', 'can you tell me', 'could you tell me', 'can you show me', 'could you show me', 'can you help me', 'could you help me',
     'please tell me', 'please help me', 'please show me', 'tell me', 'show me', 'help me', 'let me know', 'do you know', 'i want to know', 'i would like to know', "i'd like to know", 'i need to know', 'i was wondering', 'i am wondering', "i'm wondering", 'just wondering', 'i have a question', 'quick question', 'thank you', 'thanks', 'please', 'hello', 'hi', 'hey'].map((from): [string, string] => [from, '']),
-  // How something is done.
-  ...['explain how to', 'explain to me how to', 'explain how', 'how do i', 'how do you', 'how do we', 'how does one', 'how can i', 'how can you', 'how can we', 'how can one', 'how could i', 'how should i', 'how should we', 'how would i', 'how would you', 'how to', 'how can', 'how am i able to',
-    'what is the way to', 'what is a way to', 'what are the steps to', 'what are the steps for', 'what steps', 'what is the process to', 'what is the process for', 'what is the procedure to', 'what is the procedure for', 'what do i need to do to', 'what do i have to do to', 'what should i do to', 'what must i do to', 'is there a way to', 'is there any way to', 'i want to', 'i would like to', "i'd like to", 'i need to', 'i am trying to', "i'm trying to", 'steps to', 'steps for', 'way to', 'ways to', 'guide to', 'instructions to', 'instructions for', 'procedure for', 'procedure to'].map((from): [string, string] => [from, 'HOW']),
+  // How something is done, by anybody: what follows begins with the verb.
+  ...['explain how to', 'explain to me how to', 'how do i', 'how do you', 'how do we', 'how does one', 'how can i', 'how can you', 'how can we', 'how can one', 'how could i', 'how should i', 'how should we', 'how would i', 'how would you', 'how to', 'how am i able to',
+    'what is the way to', 'what is a way to', 'what are the steps to', 'what are the steps for', 'what is the process to', 'what is the process for', 'what is the procedure to', 'what is the procedure for', 'what do i need to do to', 'what do i have to do to', 'what should i do to', 'what must i do to', 'is there a way to', 'is there any way to', 'steps to', 'steps for', 'way to', 'ways to', 'guide to', 'instructions to', 'instructions for', 'procedure for', 'procedure to'].map((from): [string, string] => [from, 'HOWTO']),
+  ['explain how', 'HOW'], ['describe how', 'HOW'],
   ...['what is the meaning of', 'what does it mean', 'what is meant by', 'definition of', 'meaning of', 'define', 'what are', 'what is', "what's", 'whats', 'explain what is', 'explain what', 'explain to me', 'explain', 'can you explain', 'could you explain', 'describe'].map((from): [string, string] => [from, 'WHAT']),
   ...['how many', 'what number of', 'what is the number of', 'number of', 'count of'].map((from): [string, string] => [from, 'COUNT']),
   ['how much', 'MUCH'], ['how long', 'DURATION'], ['how often', 'FREQUENCY'], ['how old', 'AGE'], ['how far', 'DISTANCE'], ['how come', 'WHY'], ['what is the reason for', 'WHY'], ['what is the reason', 'WHY'], ['for what reason', 'WHY'], ['what time', 'WHEN'], ['at what time', 'WHEN'], ['what date', 'WHEN'], ['in what place', 'WHERE'],
@@ -16,7 +17,7 @@ export const ENGLISH_PHRASES: readonly (readonly [from: string, to: string])[] =
   // Verbs of two words.
   ['turn on', 'enable'], ['switch on', 'enable'], ['turn off', 'disable'], ['switch off', 'disable'], ['turned on', 'enabled'], ['turned off', 'disabled'], ['set up', 'setup'], ['log in to', 'login'], ['log into', 'login'], ['log in', 'login'], ['sign in to', 'login'], ['sign into', 'login'], ['sign in', 'login'], ['log on', 'login'], ['logon', 'login'], ['signin', 'login'], ['log out', 'logout'], ['sign out', 'logout'], ['log off', 'logout'], ['logoff', 'logout'], ['signout', 'logout'], ['get rid of', 'delete'],
   ['two factor authentication', '2fa'], ['two-factor authentication', '2fa'], ['two factor', '2fa'], ['multi factor authentication', 'mfa'], ['single sign on', 'sso'], ['e mail', 'email'],
-  ['difference between', 'difference between'], ['in order to', 'INF'], ['up to', 'up-to'], ['at least', 'at-least'], ['at most', 'at-most'], ['no longer', 'not still'], ['as well as', 'and'], ['instead of', 'instead-of'], ['rather than', 'instead-of'],
+  ['difference between', 'difference between'], ['in order to', 'INF'], ['up to', 'up-to'], ['at least', 'at-least'], ['at most', 'at-most'], ['no longer', 'not still'], ['are there', ''], ['as well as', 'and'], ['instead of', 'instead-of'], ['rather than', 'instead-of'],
 ];
 
 export const CONTRACTIONS: ReadonlyMap<string, string> = new Map(
@@ -26,8 +27,11 @@ export const CONTRACTIONS: ReadonlyMap<string, string> = new Map(
 );
 
 /** They hold a sentence together and add nothing to what is asked. */
-export const EMPTY_WORDS = words(`a an the is are am be been being do does i we me my our us mine ours myself ourselves of in on at for and that this these those it its there here so just also INF
+export const EMPTY_WORDS = words(`a an the i we my our mine ours myself ourselves and this that these those it its so just also INF
   really actually basically simply currently please ok okay`);
+
+/** One form for several; the words themselves say who does something to whom. */
+export const SAME_FORMS: ReadonlyMap<string, string> = new Map(Object.entries({ is: 'BE', are: 'BE', am: 'BE', be: 'BE', been: 'BE', being: 'BE', do: 'DO', does: 'DO', doing: 'DO', me: 'ME', us: 'ME', was: 'WAS', were: 'WAS', did: 'DID', had: 'HAD', will: 'WILL', would: 'WOULD' }));
 
 /** Questions about words: none of theirs is without meaning, and none stands for another. */
 export const WORDS_ABOUT_WORDS = words('say saying said mean means meaning spell spelled spelling translate translation translated pronounce pronounced pronunciation word words phrase term terms letter letters synonym synonyms antonym antonyms opposite rhyme rhymes definition define grammar idiom sentence quote plural singular');
@@ -38,9 +42,6 @@ export const QUESTION_WORDS: ReadonlyMap<string, string> = new Map(
 );
 /** At the beginning they ask for yes or no. */
 export const YES_NO_BEGINNINGS = words('is are am was were do does did has have had will would');
-/** Of time: what was is not what is. */
-export const TENSES: ReadonlyMap<string, string> = new Map(Object.entries({ was: 'PAST', were: 'PAST', did: 'PAST', had: 'PAST', will: 'FUTURE', would: 'WOULD' }));
-
 /** Not so: they say of a question what it is not about. */
 export const NEGATIONS = words('not no never without none nobody nothing nowhere neither nor unable hardly barely except excluding exclude non minus lacks lack lacking missing fails');
 
@@ -55,7 +56,7 @@ export const ORDER_MARKS = words(`from to into onto toward towards than before a
   or but up down out off within inside outside during per then not no never without except`);
 
 /** After these, `to` begins a verb. */
-export const BEFORE_INFINITIVE = words(`INF HOW CAN MAY SHOULD WHAT WHEN WHERE WHY way ways step steps need needs needed want wants wanted have has had like able unable try tries trying tried going used possible best easiest simplest fastest required require requires necessary order tell know whether supposed allowed
+export const BEFORE_INFINITIVE = words(`INF HOW CAN MAY SHOULD WHAT WHEN WHERE WHY way ways step steps need needs needed want wants wanted have has had like able unable HOWTO try tries trying tried going used possible best easiest simplest fastest required require requires necessary order tell know whether supposed allowed
   ought method methods procedure command commands instruction instructions something anything someone time safe hard easy difficult how what when where why fail fails failed forget forgot begin start started continue decide plan ready sure important good better recommended`);
 
 /** Words that are opposites of others here. Any difference in words is another question; these are told apart by name. */

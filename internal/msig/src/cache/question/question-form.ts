@@ -1,5 +1,5 @@
-import { CHINESE_ORDER_MARKS } from './chinese-words.ts';
-import { BEFORE_INFINITIVE, EMPTY_WORDS, NEGATIONS, OPPOSITES, ORDER_MARKS, QUANTITIES, QUESTION_WORDS, SUPERLATIVES, SYNONYMS, TENSES, YES_NO_BEGINNINGS } from './english-words.ts';
+import { CHINESE_PLACED_MARKS } from './chinese-words.ts';
+import { BEFORE_INFINITIVE, EMPTY_WORDS, NEGATIONS, OPPOSITES, ORDER_MARKS, QUANTITIES, QUESTION_WORDS, SAME_FORMS, SUPERLATIVES, SYNONYMS, YES_NO_BEGINNINGS } from './english-words.ts';
 import { stem } from './stem.ts';
 import { toUnits } from './units.ts';
 import type { Unit } from './units.ts';
@@ -17,7 +17,7 @@ export interface QuestionForm {
   readonly asks: readonly string[];
   /** Everything that is left, in its order. */
   readonly words: readonly string[];
-  /** All of it in its order, but for the asks. */
+  /** All of it in its order, but for the asks that may stand anywhere. */
   readonly sequence: readonly string[];
   /** Parts may be turned around: "password reset" is "reset password". */
   readonly isTurnable: boolean;
@@ -28,7 +28,7 @@ interface Piece {
   readonly text: string;
 }
 
-const MARKS_OF_ASKING: ReadonlySet<string> = new Set(['HOW', 'WHAT', 'WHO', 'WHOSE', 'WHEN', 'WHERE', 'WHY', 'WHICH', 'COUNT', 'MUCH', 'DURATION', 'FREQUENCY', 'AGE', 'DISTANCE', 'SIZE', 'ASK', 'CAN', 'MAY', 'SHOULD']);
+const MARKS_OF_ASKING: ReadonlySet<string> = new Set(['HOW', 'HOWTO', 'WHAT', 'WHATIS', 'WHO', 'WHOSE', 'WHEN', 'WHERE', 'WHY', 'WHICH', 'COUNT', 'MUCH', 'DURATION', 'FREQUENCY', 'AGE', 'DISTANCE', 'SIZE', 'ASK', 'CAN', 'MAY', 'SHOULD']);
 const CHINESE_OPPOSITES: ReadonlySet<string> = new Set(['ENABLE', 'DISABLE', 'ALLOW', 'FORBID', 'CREATE', 'DELETE', 'LOGIN', 'LOGOUT', 'MORE', 'LESS']);
 const CHINESE_QUANTITIES: ReadonlySet<string> = new Set(['ALL', 'EVERY', 'SOME', 'ONLY']);
 
@@ -37,7 +37,10 @@ export function toQuestionForm(text: string): QuestionForm {
   const keepsPlurals = isAboutWords || units.some((unit) => SUPERLATIVES.has(unit.text));
   const pieces = units.flatMap((unit, at) => (isAboutWords ? [plainPiece(unit)] : toPieces(unit, { before: units[at - 1], isFirst: at === 0, keepsPlurals })));
   const of = (role: Piece['role']): readonly string[] => pieces.filter((piece) => piece.role === role).map((piece) => piece.text);
-  const sequence = pieces.filter(({ role }) => role !== 'asks').map((piece) => piece.text);
+  const sequence = pieces.filter(({ role, text: mark }) => role !== 'asks' || (isChinese(units) && CHINESE_PLACED_MARKS.has(mark))).map((piece) => piece.text);
+  const asks = of('asks');
+  // A question of nothing but politeness is what it says.
+  const words = sequence.length === 0 && asks.length === 0 ? [text.trim().toLowerCase()] : of('words');
   return {
     scripts: SCRIPTS.filter(([, pattern]) => pattern.test(text)).map(([name]) => name),
     identifiers: of('identifiers'),
@@ -46,10 +49,11 @@ export function toQuestionForm(text: string): QuestionForm {
     negations: of('negations'),
     opposites: of('opposites'),
     quantities: of('quantities'),
-    asks: of('asks'),
-    words: of('words'),
+    asks,
+    words,
     sequence,
-    isTurnable: !isAboutWords && isKnownLanguage(units) && !units.some((unit, at) => isOrderMark(unit, units[at - 1])),
+    // Only there nobody else does it: "how malware spreads" is not "how to spread malware".
+    isTurnable: !isAboutWords && asks.join() === 'HOWTO' && !units.some((unit, at) => isOrderMark(unit, units[at - 1])),
   };
 }
 
@@ -57,13 +61,12 @@ const SCRIPTS: readonly (readonly [string, RegExp])[] = [
   ['latin', /\p{Script=Latin}/u], ['han', /\p{Script=Han}/u], ['kana', /[\p{Script=Hiragana}\p{Script=Katakana}]/u], ['hangul', /\p{Script=Hangul}/u], ['cyrillic', /\p{Script=Cyrillic}/u], ['arabic', /\p{Script=Arabic}/u], ['hebrew', /\p{Script=Hebrew}/u], ['greek', /\p{Script=Greek}/u],
 ];
 
-/** The order of words is only understood where the language is. */
-const isKnownLanguage = (units: readonly Unit[]): boolean => units.some((unit) => unit.kind === 'han' || unit.kind === 'mark' || (!unit.isName && unit.text.length > 1 && (EMPTY_WORDS.has(unit.text) || QUESTION_WORDS.has(unit.text))));
+const isChinese = (units: readonly Unit[]): boolean => units.some(({ kind, text, isName }) => kind === 'han' || (kind === 'mark' && !isName && text === 'WHATIS'));
 
 function isOrderMark(unit: Unit, before: Unit | undefined): boolean {
   if (unit.isName) return false;
-  if (unit.kind === 'symbol' || unit.text === 'NOT') return true;
-  if (unit.kind === 'han') return CHINESE_ORDER_MARKS.has(unit.text);
+  // Topic and object look the same in Chinese: "病毒怎么传播" is not "怎么传播病毒".
+  if (unit.kind === 'symbol' || unit.kind === 'han' || unit.text === 'NOT') return true;
   if (unit.text === 'to') return isDirection(before);
   return unit.kind === 'word' && ORDER_MARKS.has(unit.text);
 }
@@ -106,16 +109,15 @@ function markPieces(text: string): readonly Piece[] {
 function wordPieces(word: string, { before, isFirst, keepsPlurals }: Place): readonly Piece[] {
   const ask = QUESTION_WORDS.get(word);
   if (ask !== undefined) return [{ role: 'asks', text: ask }];
-  const tense = TENSES.get(word);
-  const asks: readonly Piece[] = isFirst && YES_NO_BEGINNINGS.has(word) ? [{ role: 'asks', text: 'ASK' }] : [];
-  if (tense !== undefined) return [...asks, { role: 'words', text: tense }];
-  if (word === 'to' && !isDirection(before)) return [];
-  if (EMPTY_WORDS.has(word)) return asks;
+  if (isFirst && YES_NO_BEGINNINGS.has(word)) return [{ role: 'asks', text: `ASK ${SAME_FORMS.get(word) ?? word}` }];
+  const form = SAME_FORMS.get(word);
+  if (form !== undefined) return [{ role: 'words', text: form }];
+  if (EMPTY_WORDS.has(word) || (word === 'to' && !isDirection(before))) return [];
   if (NEGATIONS.has(word)) return [{ role: 'negations', text: word }];
   if (QUANTITIES.has(word)) return [{ role: 'quantities', text: word }];
   const single = keepsPlurals ? word : stem(word);
   const text = STEMMED_SYNONYMS.get(stem(word)) ?? single;
-  return [...asks, { role: OPPOSITE_STEMS.has(stem(word)) ? 'opposites' : 'words', text }];
+  return [{ role: OPPOSITE_STEMS.has(stem(word)) ? 'opposites' : 'words', text }];
 }
 
 const STEMMED_SYNONYMS: ReadonlyMap<string, string> = new Map([...SYNONYMS].map(([from, to]) => [stem(from), stem(to)]));

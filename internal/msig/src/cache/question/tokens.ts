@@ -19,19 +19,23 @@ const PARTS: readonly (readonly [Token['kind'], string])[] = [
   ['identifier', String.raw`[A-Za-z]:\\[^\s"'，。；]*|\\\\[^\s"'，。；]+|(?<![\p{L}\p{N}])(?:~|\.{1,2})?/[\w.@%+-][\w./@%+-]*|[A-Z]{2,8}\\[\w.\\-]+`],
   // Names with digits, dots, underscores: hosts, versions, CVE-2024-3094, T1059.001, KB5034441, user_id, win10, 10GB.
   ['identifier', String.raw`(?<![\p{L}\p{N}_])(?=[A-Za-z0-9_.-]{0,80}?(?:[A-Za-z_][.-]?[0-9]|[0-9][.-]?[A-Za-z_]|[A-Za-z0-9]_|_[A-Za-z0-9]|[A-Za-z]\.[A-Za-z]{2}))[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,200}[A-Za-z0-9_])?`],
-  ['number', String.raw`(?:(?<![\p{L}\p{N}])[-−+])?[$€£¥]?\d{1,40}(?:[.,:/-]\d{1,40}){0,8}[%‰°]?`],
+  ['number', String.raw`(?:(?<![\p{L}\p{N}])[-−+])?[$€£¥]?(?:(?<![\p{L}\p{N}])\.)?\d{1,40}(?:[.,:/-]\d{1,40}){0,8}[%‰°]?`],
   ['han', String.raw`\p{Script=Han}`],
   ['word', String.raw`(?:(?!\p{Script=Han})[\p{L}\p{M}])+(?:['’](?:(?!\p{Script=Han})\p{L})+)*`],
-  ['symbol', String.raw`!=|[<>]=|->|\p{S}|[#%&@]`],
+  // Operators too; a dash with space around it and a mark of exclamation behind a number may be some.
+  ['symbol', String.raw`!=|[<>]=|->|\p{S}|[#%&@*/\\()[\]{}]|(?<=\s)[-−](?=\s)|(?<=[\p{N}\p{L})])!(?=\s*[-+*/=])|(?<=\d)!`],
 ];
 
 const TOKEN = new RegExp(PARTS.map(([, pattern]) => `(${pattern})`).join('|'), 'gu');
 /** What ends a clause, between two tokens. */
 const CLAUSE_END = /[.!?;:\n。！？；：]/;
 
+const RAISED_OR_LOWERED = /[²³¹⁰-ₜ]/;
+
 /** Bounded by the caller: what is longer than a question is none. */
 export function toTokens(text: string): readonly Token[] {
-  const plain = text.normalize('NFKC');
+  // What is raised or lowered is another number; everything else is only another way to write a sign.
+  const plain = RAISED_OR_LOWERED.test(text) ? text.normalize('NFC') : text.normalize('NFKC');
   const tokens: Token[] = [];
   let end = 0;
   for (const match of plain.matchAll(TOKEN)) {
@@ -46,7 +50,7 @@ export function toTokens(text: string): readonly Token[] {
 /** The same thing, written one way. */
 function tidy(kind: Token['kind'], text: string): string {
   if (kind === 'quoted') return text.slice(1, -1);
-  if (kind === 'number') return text.replaceAll('−', '-').replace(/^\+/, '').replace(/(?<=\d),(?=\d{3}(?!\d))/g, '');
+  if (kind === 'number') return text.replaceAll('−', '-').replace(/^\+/, '').replace(/^(-?)\./, '$10.').replace(/(?<=\d),(?=\d{3}(?!\d))/g, '');
   // Paths and the tails of URLs know case; names of hosts, hashes, advisories do not.
   if (kind === 'identifier') return /[/\\]/.test(text) ? text : text.toLowerCase();
   return kind === 'word' ? text.replaceAll('’', "'") : text;

@@ -1,4 +1,4 @@
-import { CHINESE_PHRASES, CHINESE_PHRASE_CHARS_MAX, CHINESE_WORDS_ABOUT_WORDS } from './chinese-words.ts';
+import { CHINESE_ASKERS, CHINESE_PHRASES, CHINESE_PHRASE_CHARS_MAX, CHINESE_WORDS_ABOUT_WORDS } from './chinese-words.ts';
 import { CONTRACTIONS, ENGLISH_PHRASES, WORDS_ABOUT_WORDS } from './english-words.ts';
 import { toTokens } from './tokens.ts';
 import type { Token } from './tokens.ts';
@@ -47,9 +47,7 @@ function withEnglishPhrases(units: readonly Unit[]): readonly Unit[] {
   const out: Unit[] = [];
   for (let at = 0; at < units.length; ) {
     const found = englishPhraseAt(units, at);
-    // Politeness is only at the beginning and at the end; in the middle the same words may be the matter.
-    const isIdle = found !== null && found.to === '' && out.length > 0 && at + found.words < units.length;
-    if (found === null || isIdle) {
+    if (found === null || (found.to === '' && !isAside(units, { at, words: found.words, isFirst: out.length === 0 }))) {
       out.push(...units.slice(at, at + 1));
       at += 1;
     } else {
@@ -58,6 +56,15 @@ function withEnglishPhrases(units: readonly Unit[]): readonly Unit[] {
     }
   }
   return out;
+}
+
+const LAST_ASIDES: ReadonlySet<string> = new Set(['please', 'thanks', 'thank you', 'are there']);
+
+/** Politeness is at the beginning, and some of it at the end; in the middle the same words may be the matter. */
+function isAside(units: readonly Unit[], { at, words, isFirst }: { readonly at: number; readonly words: number; readonly isFirst: boolean }): boolean {
+  const end = at + words;
+  if (end === units.length && !isFirst) return LAST_ASIDES.has(units.slice(at, end).map(({ text }) => text).join(' '));
+  return isFirst && units[at]?.text !== 'are';
 }
 
 function toUnit(text: string): Unit {
@@ -87,16 +94,21 @@ function withChinesePhrases(units: readonly Unit[]): readonly Unit[] {
     let end = at;
     while (units[end]?.kind === 'han') end += 1;
     if (end === at) out.push(...units.slice(at, (end += 1)));
-    else out.push(...chineseUnits(units.slice(at, end).map(({ text }) => text).join('')));
+    else out.push(...chineseUnits(units.slice(at, end).map(({ text }) => text).join(''), out.length === 0));
     at = end;
   }
   return out;
 }
 
-function chineseUnits(text: string): readonly Unit[] {
+function chineseUnits(text: string, isFirst: boolean): readonly Unit[] {
   const borders = new Set([...SEGMENTER.segment(text)].map(({ index }) => index).concat(text.length));
   const out: Unit[] = [];
   for (let at = 0; at < text.length; ) {
+    const asker = isFirst && out.length === 0 ? [...CHINESE_ASKERS].find((word) => text.startsWith(word, at) && borders.has(at + word.length)) : undefined;
+    if (asker !== undefined) {
+      at += asker.length;
+      continue;
+    }
     const phrase = borders.has(at) ? chinesePhraseAt(text, at, borders) : null;
     const char = String.fromCodePoint(text.codePointAt(at) ?? 0);
     if (phrase === null) out.push({ kind: 'han', text: char, isName: false });

@@ -35,7 +35,7 @@ export function aRequest(changes: Partial<Omit<ModelRequest, 'text'>> & { readon
 
 export interface TestFleet extends Fleet {
   readonly time: ManualTime;
-  readonly events: readonly FleetEvent[];
+  readonly events: readonly (FleetEvent & { readonly atMs: number })[];
   /** A place at the backend, with time enough. */
   readonly at: (backend: BackendConfig, changes?: EnterChanges) => Promise<Place>;
   /** Enters and leaves so many times, one after the other. */
@@ -55,8 +55,8 @@ setMaxListeners(0, NEVER);
 
 export function aFleet(config: GatewayConfig, deps: Partial<FleetDeps> & { readonly time?: ManualTime } = {}): TestFleet {
   const { time = createManualTime(), ...others } = deps;
-  const events: FleetEvent[] = [];
-  const fleet = createFleet(config, { now: time.now, setTimer: time.setTimer, random: seededRandom(1), readLoad: () => null, onEvent: (event) => void events.push(event), ...others });
+  const events: (FleetEvent & { readonly atMs: number })[] = [];
+  const fleet = createFleet(config, { now: time.now, setTimer: time.setTimer, random: seededRandom(1), readLoad: () => null, onEvent: (event) => void events.push({ ...event, atMs: time.now() }), ...others });
   const at: TestFleet['at'] = (backend, { request = aRequest(), access = {}, signal = NEVER, withinMs = 10_000, avoid = [] } = {}) =>
     fleet.enter(backend, request, { ...ACCESS, ...access }, { signal, deadlineMs: time.now() + withinMs, avoid });
   return {

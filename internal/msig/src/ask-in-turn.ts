@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PlatformError, toPlatformError } from '@openeaap/kernel';
+import type { Access } from './access.ts';
+import type { Backend, RequestReply, TokenCounts } from './backends/backend.ts';
+import type { BackendConfig } from './config/gateway-config.ts';
+import type { AnswerRestorer, EgressFact, EgressGuard } from './privacy/egress-guard.ts';
+import type { ModelRequest } from './request/model-request.ts';
+import type { Fleet, TryOutcome } from './routing/fleet.ts';
+
+export interface TurnsDeps {
+  readonly fleet: Fleet;
+  readonly backendOf: (config: BackendConfig) => Backend;
+  readonly guard: EgressGuard;
+  /** Written before anything leaves. Errors: nothing is sent. */
+  readonly auditEgress: (fact: EgressFact) => Promise<void>;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** 0 up to 1. */
+  readonly random: () => number;
+}
+
+export interface Turns {
+  readonly request: ModelRequest;
+  readonly access: Access;
+  /** Best first. */
+  readonly plan: readonly BackendConfig[];
+  readonly signal: AbortSignal;
+  readonly deadlineMs: number;
+  readonly maxTokens: number | null;
+  readonly onChunk: (json: string) => Promise<void> | null;
+  /** Which backend is about to answer; the last one told did. */
+  readonly onBackend: (backend: BackendConfig) => void;
+  readonly onFirstByte: () => void;
+  readonly onUsage: (usage: TokenCounts, backend: BackendConfig) => void;
+}
+
+const RETRY_WAIT_FIRST_MS = 250;
+const RETRY_WAIT_MAX_MS = 8_000;
+
+/**
+ * Asks the backends of the plan, one after the other, until one answers: each up to its number of
+ * tries, at another of its servers where it has one. Nothing is tried again once a piece of an
+ * answer was passed on, and no more often than the retry budget has room for.
+ */
+export async function askInTurn(deps: TurnsDeps, turns: Turns): Promise<RequestReply> {
+  const { plan, signal } = turns;
+  let passedOn = false;
+  const onChunk = (json: string): Promise<void> | null => {
+    passedOn = true;
+    return turns.onChunk(json);
+  };
+  let last: PlatformError | null = null;
+  for (const [at, backend] of plan.entries()) {
+    if (last !== null && (passedOn || !mayFallBack(last) || deps.now() >= turns.deadlineMs || !deps.fleet.takeRetry(backend))) throw last;
+    try {
+      const reply = await askBackend(deps, { ...turns, onChunk }, { backend, passedOn: () => passedOn });
+      return at === 0 ? reply : { ...reply, keep: false };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = toPlatformError(thrown);
+      // What the first one said is more to the point than that a fallback was full, or not allowed.
+      last = last !== null && isRefusal(error) ? last : error;
+    }
+  }
+  throw last ?? new PlatformError('internal', 'No backend was planned for this request.');
+}
+
+/** Nobody was asked: no server is ready for it, or it may not be sent there. */
+function isRefusal({ code, details }: PlatformError): boolean {
+  return code === 'policy_denied' || ['breaker_open', 'queue_full', 'queue_timeout'].includes(String(details['reason']));
+}
+
+/** Another backend may do better: this one is away, answers nonsense, lacks the model or the right to it, or may not see the content. */
+function mayFallBack({ code, details }: PlatformError): boolean {
+  if (code === 'model_unavailable' || code === 'model_invalid_output' || code === 'policy_denied') return true;
+  return code === 'model_rejected' && [401, 403, 404, 429].includes(Number(details['status']));
+}
+
+interface AtBackend {
+  readonly backend: BackendConfig;
+  readonly passedOn: () => boolean;
+}
+
+async function askBackend(deps: TurnsDeps, turns: Turns, { backend, passedOn }: AtBackend): Promise<RequestReply> {
+  const { signal, deadlineMs } = turns;
+  const sent = backend.external ? await letOut(deps, turns, backend) : { request: turns.request, restorer: () => null };
+  const avoid: string[] = [];
+  for (let made = 1; ; made += 1) {
+    try {
+      return await askServer(deps, turns, { backend, avoid, request: sent.request, restorer: sent.restorer() });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (!(thrown instanceof PlatformError) || passedOn() || made >= backend.maxAttempts || !mayRepeat(thrown)) throw thrown;
+      const waitMs = retryWaitMs(deps, thrown, { made, othersLeft: avoid.length < backend.endpoints.length });
+      if (deps.now() + waitMs >= deadlineMs || !deps.fleet.takeRetry(backend)) throw thrown;
+      if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+    }
+  }
+}
+
+/** A timeout has used the time up, a refused place has had its own wait, and a server may say that another try is of no use. */
+function mayRepeat({ code, details }: PlatformError): boolean {
+  return code === 'model_unavailable' && details['reason'] !== 'timeout' && details['should_retry'] !== false && !isRefusal(new PlatformError(code, '', { details }));
+}
+
+function retryWaitMs(deps: TurnsDeps, error: PlatformError, { made, othersLeft }: { readonly made: number; readonly othersLeft: boolean }): number {
+  // Another server need not be waited for.
+  if (othersLeft) return 0;
+  const asked = error.details['retry_after_ms'];
+  if (typeof asked === 'number') return asked;
+  // Half fixed, half spread, so that many requests that failed together do not come back together.
+  const ceiling = Math.min(RETRY_WAIT_MAX_MS, RETRY_WAIT_FIRST_MS * 2 ** (made - 1));
+  return Math.round(ceiling * (0.5 + deps.random() / 2));
+}
+
+interface Sent {
+  readonly request: ModelRequest;
+  readonly restorer: () => AnswerRestorer | null;
+}
+
+/** Masks, and writes down what leaves before it does. A refusal is written down too. */
+async function letOut(deps: TurnsDeps, { request, access }: Turns, backend: BackendConfig): Promise<Sent> {
+  try {
+    const pass = deps.guard.prepare(request, access, { name: backend.name, endpoint: backend.endpoints[0] ?? '' });
+    await deps.auditEgress(pass.fact);
+    return pass;
+  } catch (thrown) {
+    const error = toPlatformError(thrown);
+    if (error.code === 'policy_denied') await deps.auditEgress(deniedFact({ request, access }, backend, String(error.details['reason'] ?? error.code)));
+    throw error;
+  }
+}
+
+function deniedFact({ request, access }: Pick<Turns, 'request' | 'access'>, backend: BackendConfig, reason: string): EgressFact {
+  return { access, backend: backend.name, host: new URL(backend.endpoints[0] ?? '').hostname, kind: request.kind, decision: 'denied', found: {}, bytes: 0, reason };
+}
+
+interface AtServer extends Pick<AtBackend, 'backend'> {
+  /** Servers that were asked in vain; this one is added when it fails. */
+  readonly avoid: string[];
+  readonly request: ModelRequest;
+  readonly restorer: AnswerRestorer | null;
+}
+
+async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, request, restorer }: AtServer): Promise<RequestReply> {
+  const { access, signal, deadlineMs, maxTokens, onChunk } = turns;
+  const place = await deps.fleet.enter(backend, request, access, { signal, deadlineMs, avoid });
+  turns.onBackend(backend);
+  const startedMs = deps.now();
+  let firstByteMs: number | null = null;
+  const leave = (error: PlatformError | null): void => place.leave({ error, firstByteMs, totalMs: deps.now() - startedMs } satisfies TryOutcome);
+  try {
+    const reply = await deps.backendOf(backend).ask(request, {
+      signal,
+      endpoint: place.endpoint,
+      access,
+      maxTokens,
+      onChunk: restorer === null ? onChunk : (json) => sendAll(restorer.chunk(json), onChunk),
+      onFirstByte: () => {
+        firstByteMs ??= deps.now() - startedMs;
+        turns.onFirstByte();
+      },
+      onUsage: (usage) => turns.onUsage(usage, backend),
+    });
+    const whole = restorer === null ? reply : await restored(restorer, reply, onChunk);
+    leave(null);
+    return whole;
+  } catch (thrown) {
+    const error = toPlatformError(signal.aborted ? signal.reason : thrown);
+    avoid.push(place.endpoint);
+    leave(error);
+    throw error;
+  }
+}
+
+async function restored(restorer: AnswerRestorer, reply: RequestReply, onChunk: Turns['onChunk']): Promise<RequestReply> {
+  if (reply.document !== null) return { ...reply, document: restorer.document(reply.document) };
+  await sendAll(restorer.end(), onChunk);
+  return reply;
+}
+
+/** In order; waits for a slow reader between two. */
+function sendAll(chunks: readonly string[], onChunk: Turns['onChunk']): Promise<void> | null {
+  for (const [at, json] of chunks.entries()) {
+    const full = onChunk(json);
+    if (full !== null) return full.then(() => sendAll(chunks.slice(at + 1), onChunk) ?? undefined);
+  }
+  return null;
+}

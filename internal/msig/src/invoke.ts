@@ -1,0 +1,220 @@
+import type { Tracer } from '@opentelemetry/api';
+import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError, unlessAborted } from '@openeaap/kernel';
+import type { TokenUsage } from '@openeaap/kernel';
+import type { Reservation } from './accounting/accountant.ts';
+import { priceNanosOf, priceOf } from './accounting/price-of.ts';
+import { estimateDemand } from './accounting/estimate-demand.ts';
+import type { UsageMeter } from './accounting/usage-meter.ts';
+import { askInTurn } from './ask-in-turn.ts';
+import type { RequestReply, TokenCounts } from './backends/backend.ts';
+import { inTime } from './backends/in-time.ts';
+import { DEFAULT_CACHE_CONTROL } from './cache/answer-cache.ts';
+import type { CacheOutcome } from './cache/answer-cache.ts';
+import type { BackendConfig } from './config/gateway-config.ts';
+import type { Answer, AskOptions, GatewayDeps } from './gateway.ts';
+import { startInvokeSpan } from './invoke-span.ts';
+import type { OpenFleet } from './open-fleet.ts';
+import type { ModelRequest } from './request/model-request.ts';
+
+export interface InvokeDeps extends GatewayDeps {
+  readonly tracer: Tracer;
+  readonly meter: UsageMeter;
+  readonly closing: AbortSignal;
+  readonly live: () => OpenFleet;
+}
+
+export interface InvokeOptions<F> extends AskOptions {
+  /** Makes what the caller wants of the whole stream; its error is the call's. */
+  readonly finish: () => F;
+}
+
+export type Invoke = <F>(request: ModelRequest, options: InvokeOptions<F>) => Promise<{ readonly answer: Answer; readonly finished: F }>;
+
+const OFF: CacheOutcome = { state: 'off', level: null, ageMs: null, similarity: null };
+const NO_HEADERS = {} as const;
+
+/**
+ * One request from its plan to its bill: what it may use is reserved, a cache or the backends of the
+ * plan answer, and what was used is settled, metered and written down once, however it ended.
+ */
+export function createInvoke(deps: InvokeDeps): Invoke {
+  return async (request, options) => {
+    const open = deps.live();
+    const { access } = options;
+    const plan = open.fleet.plan(request, access);
+    const [primary] = plan;
+    if (primary === undefined) throw new PlatformError('internal', 'No backend was planned for this request.');
+    const release = open.hold();
+    const bill = openBill(deps, { request, options, primary });
+    const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, primary.timeoutMs);
+    const bounds = {
+      caller: options.signal,
+      closing: deps.closing,
+      timeoutMs,
+      timedOut: () => timedOut(bill.backend().name, timeoutMs),
+      // Not when the backend has noticed: a step's usage is taken as soon as the step was stopped.
+      onStopped: (reason: PlatformError) => bill.settle(null, reason),
+    };
+    try {
+      return await bill.span.run(() =>
+        inTime(bounds, async (signal) => {
+          await bill.reserve();
+          const { reply, cache } = await answerOf(deps, open, { request, options, plan, bill, signal, deadlineMs: bill.startedMs + timeoutMs });
+          bill.route(cache);
+          const finished = options.finish();
+          const usage = bill.settle(reply, null);
+          return { answer: { ...reply, usage, backend: bill.backend().name, cache }, finished };
+        }),
+      );
+    } catch (thrown) {
+      const error = toPlatformError(thrown);
+      bill.settle(null, error);
+      throw error;
+    } finally {
+      release();
+    }
+  };
+}
+
+interface AnswerParts {
+  readonly request: ModelRequest;
+  readonly options: AskOptions;
+  readonly plan: readonly BackendConfig[];
+  readonly bill: Bill;
+  readonly signal: AbortSignal;
+  readonly deadlineMs: number;
+}
+
+async function answerOf(deps: InvokeDeps, open: OpenFleet, parts: AnswerParts): Promise<{ readonly reply: RequestReply; readonly cache: CacheOutcome }> {
+  const { request, options, plan, bill, signal, deadlineMs } = parts;
+  const turns = { fleet: open.fleet, backendOf: open.backendOf, guard: deps.guard, auditEgress: deps.auditEgress, now: deps.now, random: deps.random };
+  const produce = (sink: { readonly signal: AbortSignal; readonly onChunk: AskOptions['onChunk'] }): Promise<RequestReply> =>
+    askInTurn(turns, { request, access: options.access, plan, deadlineMs, maxTokens: options.maxTokens ?? null, signal: sink.signal, onChunk: sink.onChunk, onBackend: bill.ask, onFirstByte: bill.firstByte, onUsage: bill.spend });
+  const toClient = (json: string): Promise<void> | null => {
+    // A reader that has stopped reading must not keep a call alive that was ended.
+    const full = options.onChunk(json);
+    return full === null ? null : unlessAborted(signal, full, () => toPlatformError(signal.reason, 'cancelled'));
+  };
+  if (open.cache === null) {
+    const onChunk = (json: string): Promise<void> | null => {
+      bill.route(OFF);
+      return toClient(json);
+    };
+    return { reply: await produce({ signal, onChunk }), cache: OFF };
+  }
+  return open.cache.through(
+    { request, access: options.access, control: options.cacheControl ?? DEFAULT_CACHE_CONTROL, identity: identityOf(plan), signal, onChunk: toClient, onOutcome: bill.route },
+    produce,
+  );
+}
+
+/** Whatever order the plan has today, the same backends may answer. */
+function identityOf(plan: readonly BackendConfig[]): string {
+  return plan.length === 1 ? (plan[0]?.name ?? '') : plan.map(({ name }) => name).toSorted().join('|');
+}
+
+/** What one call has used, and who is to be told. */
+interface Bill {
+  readonly span: ReturnType<typeof startInvokeSpan>;
+  readonly startedMs: number;
+  readonly backend: () => BackendConfig;
+  readonly reserve: () => Promise<void>;
+  readonly ask: (backend: BackendConfig) => void;
+  readonly firstByte: () => void;
+  readonly spend: (counts: TokenCounts, backend: BackendConfig) => void;
+  /** Tells the caller, once, where the answer comes from. */
+  readonly route: (cache: CacheOutcome) => void;
+  /** Once; later calls only give back what the first one found. */
+  readonly settle: (reply: RequestReply | null, error: PlatformError | null) => TokenUsage;
+}
+
+interface BillParts {
+  readonly request: ModelRequest;
+  readonly options: AskOptions;
+  readonly primary: BackendConfig;
+}
+
+function openBill(deps: InvokeDeps, { request, options, primary }: BillParts): Bill {
+  const { access } = options;
+  const startedMs = deps.now();
+  const span = startInvokeSpan(deps.tracer, primary, { kind: request.kind, attribution: access, isStream: request.isStream, maxTokens: options.maxTokens ?? request.maxTokens, temperature: numberOrNull(request.body['temperature']) });
+  let backend = primary;
+  let wasAsked = false;
+  let usage: TokenUsage = NO_USAGE;
+  let nanos = 0;
+  let firstByteMs: number | null = null;
+  let reservation: Reservation | null = null;
+  let cache: CacheOutcome | null = null;
+  let isSettled = false;
+
+  const record = (spent: TokenUsage & { readonly costUsdNanos: number }, about: { readonly outcome: string; readonly model: string; readonly latencyMs: number }): void => {
+    deps.accountant?.record({
+      ...about,
+      promptTokens: spent.promptTokens,
+      completionTokens: spent.completionTokens,
+      cachedTokens: spent.cachedTokens ?? 0,
+      reasoningTokens: spent.reasoningTokens ?? 0,
+      costUsdMicros: spent.costUsdMicros,
+      costUsdNanos: spent.costUsdNanos,
+      estimated: spent.estimated === true,
+      access,
+      kind: request.kind,
+      backend: backend.name,
+      cache: cache?.state ?? 'off',
+      cacheLevel: cache?.level ?? null,
+      at: new Date(deps.now()),
+    });
+  };
+
+  return {
+    span,
+    startedMs,
+    backend: () => backend,
+    reserve: async () => {
+      if (deps.accountant === null || deps.accountant === undefined) return;
+      const demand = estimateDemand(request, { maxTokens: options.maxTokens ?? request.maxTokens, prices: primary.prices });
+      reservation = await deps.accountant.reserve({ access, backend: primary.name, ...demand });
+    },
+    ask: (asked) => {
+      backend = asked;
+      wasAsked = true;
+    },
+    firstByte: () => {
+      firstByteMs ??= deps.now() - startedMs;
+    },
+    spend: (counts, by) => {
+      const spent = { ...counts, costUsdMicros: priceOf(by.prices, counts), costUsdNanos: priceNanosOf(by.prices, counts) };
+      // The call was ended, but others waited for its answer, or the server told late: it is in no step's bill any more.
+      if (isSettled) return record(spent, { outcome: 'ok', model: by.model, latencyMs: 0 });
+      usage = addUsage(usage, spent);
+      nanos += spent.costUsdNanos;
+    },
+    route: (outcome) => {
+      if (cache !== null) return;
+      cache = outcome;
+      options.onRouted?.({ backend: backend.name, cache: outcome, headers: reservation?.headers ?? NO_HEADERS });
+    },
+    settle: (reply, error) => {
+      if (isSettled) return usage;
+      isSettled = true;
+      const latencyMs = deps.now() - startedMs;
+      const model = reply?.model ?? backend.model;
+      const outcome = error?.code ?? 'ok';
+      reservation?.settle({ ...usage, costUsdNanos: nanos });
+      if (access.stepId !== '') deps.meter.add(access.stepId, { usage, backend: backend.name, model, latencyMs });
+      span.end({ usage, reply, error, backend: wasAsked ? backend.name : null, cache, firstByteMs });
+      record({ ...usage, costUsdNanos: nanos }, { outcome, model, latencyMs });
+      options.onUsage?.(usage);
+      deps.observe?.({ kind: request.kind, backend: backend.name, model, outcome, latencyMs, firstByteMs, usage, cache, access });
+      return usage;
+    },
+  };
+}
+
+function timedOut(backend: string, timeoutMs: number): PlatformError {
+  return new PlatformError('model_unavailable', `The model backend "${backend}" did not finish within ${timeoutMs} ms.`, {
+    details: { backend, reason: 'timeout', timeout_ms: timeoutMs },
+  });
+}
+
+const numberOrNull = (value: unknown): number | null => (typeof value === 'number' ? value : null);
