@@ -198,7 +198,7 @@ export const OTHER_QUESTIONS: readonly (readonly [string, string, GuardReason | 
   ['Can I see you?', 'Can you see me?', null],
   ['Is malware a virus?', 'Is a virus malware?', 'order'],
   ['What is the owner of the process?', 'What is the process of the owner?', 'order'],
-  ['Books on Einstein', 'Books of Einstein', 'words'],
+  ['Books on Einstein', 'Books of Einstein', null],
   ['When was the ship hit?', 'When did the ship hit?', null],
   ['Is it a virus?', 'Is there a virus?', null],
   ['I want to reset my password', 'How do I reset my password?', null],

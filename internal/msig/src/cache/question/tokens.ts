@@ -23,7 +23,7 @@ const PARTS: readonly (readonly [Token['kind'], string])[] = [
   ['han', String.raw`\p{Script=Han}`],
   ['word', String.raw`(?:(?!\p{Script=Han})[\p{L}\p{M}])+(?:['’](?:(?!\p{Script=Han})\p{L})+)*`],
   // Operators too; a dash with space around it and a mark of exclamation behind a number may be some.
-  ['symbol', String.raw`!=|[<>]=|->|\p{S}|[#%&@*/\\()[\]{}]|(?<=\s)[-−](?=\s)|(?<=[\p{N}\p{L})])!(?=\s*[-+*/=])|(?<=\d)!`],
+  ['symbol', String.raw`!=|[<>]=|->|\p{S}|\p{N}|[#%&@*/\\()[\]{}]|(?<=\s)[-−](?=\s)|(?<=[\p{N}\p{L})])!(?=\s*[-+*/=])|(?<=\d)!`],
 ];
 
 const TOKEN = new RegExp(PARTS.map(([, pattern]) => `(${pattern})`).join('|'), 'gu');
