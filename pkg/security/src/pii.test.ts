@@ -40,7 +40,7 @@ describe('the policy of the document', () => {
     const rules = [['\\b\\d{11}\\b', '13800138000'], ['(?i)(?:bluebird|falcon)-[A-Z0-9._]+', 'FALCON-7.x'], ['\\bE-\\d{2,4}\\b', 'E-123']] as const;
     for (const [regex, value] of rules) {
       const masker = createMasker({ policyRules: [{ name: 'r', regex, action: 'mask' }], builtin: false, hashKey: KEY });
-      for (const gap of [1, 100, 505, 511, 512, 513, 2_000]) {
+      for (const gap of [1, 100, 249, 255, 256, 257, 2_000]) {
         for (const blank of [' ', '\n', '\r\n', '\t']) {
           const filler = 'word'.repeat(Math.ceil(gap / 4)).slice(0, gap);
           const text = Array.from({ length: 5 }, () => `${filler}${blank}${value}${blank}x${value}`).join(blank);

@@ -61,7 +61,7 @@ function findSpans(compiled: RE2JS, text: string, offset: number): readonly Span
 }
 
 /** Long enough that most blocks hold nothing, short enough that one that does costs little. */
-const BLOCK_CHARS = 512;
+const BLOCK_CHARS = 256;
 
 /** Behind the first blank after so many characters, or the end. */
 function endOfBlock(text: string, start: number): number {
