@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { OTHER_QUESTIONS, SAME_QUESTIONS } from '../testing/question-pairs.ts';
+import { UNSEEN_OTHER_QUESTIONS, UNSEEN_SAME_QUESTIONS } from '../testing/unseen-question-pairs.ts';
 import { compareStoredFacts, factsOf, isSameQuestion } from './guard.ts';
 
 describe('the guard of the semantic level', () => {
@@ -12,6 +13,12 @@ describe('the guard of the semantic level', () => {
     const verdict = isSameQuestion(a, b);
     expect(verdict).toMatchObject(reason === null ? { same: false } : { same: false, reason });
     expect(isSameQuestion(b, a)).toEqual(verdict);
+  });
+
+  it('takes none of fifty pairs that it was not made for wrongly for the same, and half of twenty rightly', () => {
+    const takenOf = (pairs: readonly (readonly [string, string])[]) => pairs.filter(([a, b]) => isSameQuestion(a, b).same);
+    expect(takenOf(UNSEEN_OTHER_QUESTIONS)).toEqual([]);
+    expect(takenOf(UNSEEN_SAME_QUESTIONS).length).toBeGreaterThanOrEqual(10);
   });
 
   it('sees the same in stored facts, which are keyed hashes and show no word', () => {

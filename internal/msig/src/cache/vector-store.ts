@@ -51,10 +51,11 @@ export function normalized(numbers: ArrayLike<number>): Float32Array | null {
   return vector;
 }
 
-/** 0 for vectors of other lengths: they come from another embedder. */
+/** Of vectors of length 1; 0 for two of other lengths: they come from another embedder. */
 export function cosine(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) return 0;
   let sum = 0;
   for (let at = 0; at < a.length; at += 1) sum += (a[at] ?? 0) * (b[at] ?? 0);
-  return sum;
+  // Rounding may go a little beyond.
+  return Math.min(1, Math.max(-1, sum));
 }

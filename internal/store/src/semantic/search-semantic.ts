@@ -37,5 +37,6 @@ export async function searchSemantic(db: Queryable, query: SemanticQuery): Promi
 function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let at = 0; at < a.length; at += 1) sum += (a[at] ?? 0) * (b[at] ?? 0);
-  return sum;
+  // Rounding may go a little beyond.
+  return Math.min(1, Math.max(-1, sum));
 }
