@@ -11,6 +11,7 @@ import { addDevCommand } from './commands/dev.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addFeedbackCommands } from './commands/feedback.ts';
 import { addKnowledgeCommands } from './commands/knowledge.ts';
+import { addModelKeyCommands } from './commands/model-keys.ts';
 import { addPluginCommands } from './commands/plugin.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addRunCommands } from './commands/run.ts';
@@ -36,6 +37,7 @@ Examples:
   openeaap agent apply -f agent.yaml --publish
   openeaap policy test --tool firewall_block_ip --input '{"ip":"1.2.3.4"}'
   openeaap plugin list
+  openeaap model-key create ci --service ci --models local-llm --usd-per-month 50
   openeaap audit verify
 
 The server and the key come from the flags, else from OPENEAAP_URL and OPENEAAP_API_KEY, else
@@ -88,7 +90,7 @@ function createProgram(io: CliIo, result: { exitCode: ExitCode }, complaint: { t
     result.exitCode = await untyped(createSession(io, command.optsWithGlobals()), command.opts(), ...received.slice(0, -2));
   };
   const groups = [addRunCommands, addApprovalCommands, addAgentCommands, addPolicyCommands, addAuditCommands, addToolCommands, addPluginCommands];
-  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addTriggerCommands, addScheduleCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
+  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addModelKeyCommands, addTriggerCommands, addScheduleCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
   for (const add of [...groups, ...others]) add(program, bind);
   return program;
 }
