@@ -93,6 +93,7 @@ describe('the exact levels', () => {
   it.each([
     ['cut', replyWith('x', { finishReason: 'length' })],
     ['filtered', replyWith('x', { finishReason: 'content_filter' })],
+    ['of a fallback', replyWith('x', { keep: false })],
     ['of an unknown end', replyWith('x', { finishReason: 'error' })],
     ['empty', replyWith('', { usage: { promptTokens: 1, completionTokens: 0 } })],
     ['without a document or a chunk', replyWith('', { document: null })],

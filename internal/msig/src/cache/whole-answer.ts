@@ -5,9 +5,9 @@ import type { RequestKind } from '../request/model-request.ts';
 
 const GOOD_ENDS: ReadonlySet<string> = new Set(['stop', 'tool_calls', 'function_call']);
 
-/** Only a whole and good answer is kept: not one that was cut, filtered, refused by an error, or empty. */
+/** Only a whole and good answer is kept: not one that was cut, filtered, refused by an error, empty, or made by a stand-in. */
 export function isWholeAnswer(kind: RequestKind, reply: RequestReply, chunks: readonly string[]): boolean {
-  if (!GOOD_ENDS.has(reply.finishReason)) return false;
+  if (reply.keep === false || !GOOD_ENDS.has(reply.finishReason)) return false;
   const last = reply.document ?? chunks.at(-1);
   if (last === undefined || last === '') return false;
   if (kind === 'embeddings' || kind === 'rerank') return true;
