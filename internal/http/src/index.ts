@@ -1,8 +1,8 @@
 export type { HttpAppOptions } from './app.ts';
 export { createHttpApp } from './app.ts';
-export type { OpenAiPort } from './openai/port.ts';
-export type { OpenAiRoutesOptions } from './openai/register-openai-routes.ts';
+export type { OpenAiAnswer, OpenAiCall, OpenAiKind, OpenAiPort, OpenAiSession } from './openai/port.ts';
 export { createOpenAiDoor } from './openai/create-openai-door.ts';
+export type { OpenAiDoor, OpenAiDoorOptions } from './openai/create-openai-door.ts';
 export { buildOpenApi, renderOpenApi } from './openapi.ts';
 export * from './port.ts';
 export { STATUS } from './problem.ts';

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { PlatformError } from '@openeaap/kernel';
-import type { FastifyReply } from 'fastify';
+import type { OpenAiKind } from './port.ts';
 import type { OpenAiError } from './to-openai-error.ts';
 
 export interface ChunkStreamLimits {
@@ -10,62 +10,96 @@ export interface ChunkStreamLimits {
   readonly stallMs: number;
 }
 
-/** A streamed answer: server-sent events over the raw socket, as OpenAI frames them. Begins with its first chunk. */
+/** A streamed answer: server-sent events, as OpenAI frames them. Begins with its first chunk, or its end. */
 export interface ChunkStream {
-  readonly isOpen: () => boolean;
   /** A promise while the client has not taken what waits for it. It rejects when the client is gone or does not read. */
   readonly write: (json: string) => Promise<void> | null;
   readonly end: () => void;
-  /** The clients of OpenAI throw what such an event holds; without `[DONE]` nobody takes the answer for complete. */
+  /** The clients of OpenAI throw what such an event holds; without the last event nobody takes the answer for complete. */
   readonly fail: (error: OpenAiError['error']) => void;
 }
 
-export function createChunkStream(reply: FastifyReply, limits: ChunkStreamLimits): ChunkStream {
-  const { raw } = reply;
+/** The two ways of OpenAI to write events: chunks that end with `[DONE]`, and typed events of which the last says that it is. */
+interface Framing {
+  readonly chunk: (json: string) => string;
+  readonly last: string;
+  readonly error: (error: OpenAiError['error'], number: number) => string;
+}
+
+const CHUNKS: Framing = {
+  chunk: (json) => `data: ${json}\n\n`,
+  last: 'data: [DONE]\n\n',
+  error: (error) => `data: ${JSON.stringify({ error })}\n\n`,
+};
+
+const TYPED_EVENTS: Framing = {
+  chunk: (json) => `event: ${typeOf(json)}\ndata: ${json}\n\n`,
+  last: '',
+  // As the API says it, and as its clients look for it.
+  error: (error, number) => `event: error\ndata: ${JSON.stringify({ type: 'error', code: error.code, message: error.message, param: error.param, sequence_number: number, error })}\n\n`,
+};
+
+export interface ChunkStreamOptions {
+  readonly kind: OpenAiKind;
+  /** Of the answer; asked for when it begins. */
+  readonly headers: () => Record<string, string | number>;
+  readonly limits: ChunkStreamLimits;
+}
+
+export function createChunkStream(response: ServerResponse, { kind, headers, limits: { heartbeatMs, stallMs } }: ChunkStreamOptions): ChunkStream {
+  const framing = kind === 'responses' ? TYPED_EVENTS : CHUNKS;
   let isOpen = false;
+  let written = 0;
   let heartbeat: NodeJS.Timeout | undefined;
   const open = (): void => {
     isOpen = true;
-    reply.hijack();
-    reply.headers({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' });
-    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-    raw.writeHead(200);
+    response.writeHead(200, { ...headers(), 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' });
     // A heartbeat proves nothing to a client that does not read, and would only fill its buffer.
-    heartbeat = setInterval(() => raw.writableNeedDrain || raw.write(': hb\n\n'), limits.heartbeatMs);
-    raw.once('close', () => clearInterval(heartbeat));
+    heartbeat = setInterval(() => response.writableNeedDrain || response.write(': hb\n\n'), heartbeatMs);
+    response.once('close', () => clearInterval(heartbeat));
   };
   const finish = (last: string): void => {
+    if (response.destroyed) return;
+    if (!isOpen) open();
     clearInterval(heartbeat);
-    if (!raw.destroyed) raw.end(last);
+    response.end(last);
   };
   return {
-    isOpen: () => isOpen,
     write: (json) => {
+      if (response.destroyed) return Promise.reject(gone('The client has left.'));
       if (!isOpen) open();
-      if (raw.destroyed) return Promise.reject(gone('The client has left.'));
+      written += 1;
       heartbeat?.refresh();
-      return raw.write(`data: ${json}\n\n`) ? null : drained(raw, limits.stallMs);
+      return response.write(framing.chunk(json)) ? null : drained(response, stallMs);
     },
-    end: () => finish('data: [DONE]\n\n'),
-    fail: (error) => finish(`data: ${JSON.stringify({ error })}\n\n`),
+    end: () => finish(framing.last),
+    fail: (error) => finish(framing.error(error, written)),
   };
 }
 
-function drained(raw: ServerResponse, stallMs: number): Promise<void> {
+/** The gateway writes it first; from anywhere else it is looked for. */
+function typeOf(json: string): string {
+  const first = /^\s*\{\s*"type"\s*:\s*"([\w.]+)"/.exec(json)?.[1];
+  if (first !== undefined) return first;
+  const { type } = JSON.parse(json) as { readonly type?: unknown };
+  return typeof type === 'string' && /^[\w.]+$/.test(type) ? type : 'message';
+}
+
+function drained(response: ServerResponse, stallMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error: PlatformError | null): void => {
       clearTimeout(timer);
-      raw.off('drain', onDrain);
-      raw.off('close', onClose);
+      response.off('drain', onDrain);
+      response.off('close', onClose);
       if (error === null) return resolve();
-      raw.destroy();
+      response.destroy();
       reject(error);
     };
     const onDrain = (): void => settle(null);
     const onClose = (): void => settle(gone('The client has left.'));
     const timer = setTimeout(() => settle(gone('The client reads too slowly.')), stallMs);
-    raw.once('drain', onDrain);
-    raw.once('close', onClose);
+    response.once('drain', onDrain);
+    response.once('close', onClose);
   });
 }
 

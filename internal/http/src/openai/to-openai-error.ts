@@ -16,7 +16,7 @@ const MESSAGE_CHARS = 1_000;
 
 /** Anything that was thrown, as an answer. Never the cause: only what was marked as safe goes out. */
 export function toOpenAiError(thrown: unknown): OpenAiError {
-  const error = fromFramework(thrown) ?? fromPlatform(toPlatformError(thrown));
+  const error = fromPlatform(toPlatformError(thrown));
   return { ...error, error: { ...error.error, message: error.error.message.slice(0, MESSAGE_CHARS) } };
 }
 
@@ -33,9 +33,11 @@ function fromPlatform(error: PlatformError): OpenAiError {
     case 'policy_denied':
       return refuse(403, { message, code: error.code });
     case 'not_found':
-      return refuse(404, { message, param: 'model', code: 'model_not_found' });
+      return textOf(details, 'reason') === 'unknown_url' ? refuse(404, { message, code: 'unknown_url' }) : refuse(404, { message, param: 'model', code: 'model_not_found' });
+    case 'unsupported':
+      return textOf(details, 'reason') === 'content_type' ? refuse(415, { message, code: 'invalid_content_type' }) : refuse(400, { message, param: textOf(details, 'field'), code: 'unsupported' });
     case 'quota_exceeded':
-      return spent(message);
+      return details['reason'] === 'rate_limited' ? slowDown(message, details) : spent(message);
     case 'model_rejected':
       return fromRejection(error);
     case 'model_invalid_output':
@@ -62,30 +64,21 @@ function fromRejection({ message, details, code }: PlatformError): OpenAiError {
 
 function fromUnavailable({ message, details, code }: PlatformError): OpenAiError {
   const { status, reason } = details;
-  const waitMs = details['retry_after_ms'];
-  if (status === 429) {
-    // The one case in which a later try of the client makes sense: the server only wants to be asked more slowly.
-    return { status: 429, headers: retryAfter(typeof waitMs === 'number' ? waitMs : RETRY_AFTER_MS), error: { message, type: 'rate_limit_exceeded', param: null, code: 'rate_limit_exceeded' } };
-  }
+  // The cases in which a later try of the client makes sense: a server, or this gateway, only wants to be asked more slowly.
+  if (status === 429 || reason === 'queue_full' || reason === 'queue_timeout') return slowDown(message, details);
   if (reason === 'timeout') return fail(504, message, code);
   if (reason === 'closing') return { ...fail(503, message, code), headers: retryAfter(RETRY_AFTER_MS) };
   if (typeof status === 'number' && status !== 503) return fail(502, message, code);
-  return { ...fail(503, message, code), headers: { ...NO_RETRY, ...retryAfter(typeof waitMs === 'number' ? waitMs : RETRY_AFTER_MS) } };
+  return { ...fail(503, message, code), headers: { ...NO_RETRY, ...retryAfter(waitOf(details)) } };
 }
 
-/** What Fastify itself refuses before a handler is reached; null: it is not from there. */
-function fromFramework(thrown: unknown): OpenAiError | null {
-  if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string' || !thrown.code.startsWith('FST_')) return null;
-  switch (thrown.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return refuse(413, { message: 'The body is larger than this gateway takes. Send less: shorten the conversation, or send smaller images.', code: 'request_too_large' });
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return refuse(415, { message: 'The body must be JSON. Send the header Content-Type: application/json.', code: 'invalid_content_type' });
-    default: {
-      const status = 'statusCode' in thrown && typeof thrown.statusCode === 'number' ? thrown.statusCode : 500;
-      return status >= 400 && status < 500 ? refuse(status, { message: 'The request cannot be read. Check its headers and its length.', code: null }) : null;
-    }
-  }
+function slowDown(message: string, details: ErrorDetails): OpenAiError {
+  return { status: 429, headers: retryAfter(waitOf(details)), error: { message, type: 'rate_limit_exceeded', param: null, code: 'rate_limit_exceeded' } };
+}
+
+function waitOf(details: ErrorDetails): number {
+  const waitMs = details['retry_after_ms'];
+  return typeof waitMs === 'number' ? waitMs : RETRY_AFTER_MS;
 }
 
 function refuse(status: number, { message, param = null, code }: { readonly message: string; readonly param?: string | null; readonly code: string | null }): OpenAiError {
