@@ -131,8 +131,9 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
       const frame = frames.pop();
       if (frame === undefined || !frame.isNamedSecret || frame.value === null) return;
       const { place, value } = frame.value;
-      const known = edits.findIndex((edit) => edit.place.start === place.start);
-      if (known !== -1) edits.splice(known, 1);
+      // What was found in the value itself is among the newest: all after it lies behind it.
+      const known = edits.findLastIndex((edit) => edit.place.start <= place.start);
+      if (edits[known]?.place.start === place.start) edits.splice(known, 1);
       addWhole(place, value);
     },
     key: (place, path) => {
