@@ -173,6 +173,14 @@ describe('after the call', () => {
     await reserve({ costUsdNanos: 200 });
   });
 
+  test('a fallback that costs what the first choice does not is charged for', async () => {
+    const { reserve, settled } = account([limit('tenant', { usdPerDay: 1 })]);
+    (await reserve({ costUsdMicros: 0 })).settle(spent(10, 1_500_000));
+    await settled();
+    await expect(reserve({ costUsdMicros: 1 })).rejects.toMatchObject({ details: { reason: 'budget_exhausted' } });
+    (await reserve({ costUsdMicros: 0 })).settle(spent(10));
+  });
+
   test('a budget for life has no next window', async () => {
     const { reserve, clock } = account([]);
     const own = { limits: { ...NO_MODEL_LIMITS, usdTotal: 1 } };

@@ -32,6 +32,7 @@ const RETRY_AFTER_MS = 1_000;
 const FREE: Reservation = { settle: () => undefined, headers: {} };
 /** One promise for all requests that no limit holds for. */
 const RESOLVED_FREE = Promise.resolve(FREE);
+const NOTHING_TAKEN: Promise<TakeResult> = Promise.resolve({ kind: 'granted', nowMs: 0, states: [] });
 
 export function createAccountant(deps: AccountantDeps): Accountant {
   const { counters, takeTimeoutMs = TAKE_TIMEOUT_MS } = deps;
@@ -39,9 +40,12 @@ export function createAccountant(deps: AccountantDeps): Accountant {
   const ledger = createLedger({ write: deps.writeUsage, newId: deps.newId, onError: deps.onError });
   const plan = followLimits(deps.limits);
 
-  const reserve = async (request: ReserveRequest, takes: readonly PlannedTake[]): Promise<Reservation> => {
+  const reserve = async (request: ReserveRequest, all: readonly PlannedTake[]): Promise<Reservation> => {
     const { tenantId } = request.access;
-    const taken = counters.take(tenantId, takes);
+    // What costs nothing is not held up by a budget that is used up. A fallback may cost something after all.
+    const takes = all.filter(({ amount }) => amount > 0);
+    const unasked = all.filter(({ amount }) => amount <= 0);
+    const taken = takes.length === 0 ? NOTHING_TAKEN : counters.take(tenantId, takes);
     const result = await withinMs(taken, takeTimeoutMs);
     if (result === null) {
       // It may still be granted, to a request that is over.
@@ -55,7 +59,9 @@ export function createAccountant(deps: AccountantDeps): Accountant {
       settle: (spent) => {
         if (isSettled) return;
         isSettled = true;
-        giveBack(gives, { tenantId, takes, states: result.states }, { requests: 1, tokens: spent.promptTokens + spent.completionTokens, usd: nanosOf(spent) });
+        const used = { requests: 1, tokens: spent.promptTokens + spent.completionTokens, usd: nanosOf(spent) };
+        giveBack(gives, { tenantId, takes, states: result.states }, used);
+        giveBack(gives, { tenantId, takes: unasked, states: [] }, used);
       },
     };
   };

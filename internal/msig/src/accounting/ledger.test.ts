@@ -113,10 +113,12 @@ describe('the ledger', () => {
     expect(bad.errors.at(-1)).toContain('2 model calls could not be written');
   });
 
-  test('a model’s name is cut to what the store takes', async () => {
+  test('a name of a client or a server is cut to what the store takes, and two that it stores alike are one row', async () => {
     const { ledger, written } = open();
-    ledger.record(entry({ model: 'x'.repeat(10_000) }));
+    ledger.record(entry({ model: 'x'.repeat(10_000), access: { ...entry().access, agentId: 'a'.repeat(1_000) } }));
+    ledger.record(entry({ model: 'qwen' }));
+    ledger.record(entry({ model: 'qw\u0000en\ud800' }));
     await ledger.close();
-    expect(written[0]?.rows[0]?.model).toHaveLength(255);
+    expect(written[0]?.rows.map(({ model, agentId, calls: count }) => [model.length, agentId.length, count])).toEqual([[255, 64, 1], [4, 1, 2]]);
   });
 });

@@ -1,4 +1,5 @@
 import { toPlatformError } from '@openeaap/kernel';
+import { toStorable } from '@openeaap/security';
 import type { LedgerEntry } from './accountant.ts';
 import { NANOS_PER_MICRO } from './price-of.ts';
 
@@ -52,7 +53,8 @@ const FLUSH_MS = 1_000;
 const CLOSE_TRIES = 3;
 /** Of a batch that the store refuses although it is there: it must not hold up all that come after it. */
 const REFUSED_TRIES = 5;
-const NAME_CHARS = 255;
+/** What the store has room for. */
+const CHARS = { id: 64, user: 300, name: 255 } as const;
 const HOUR_MS = 3_600_000;
 
 interface Batch {
@@ -151,13 +153,12 @@ function toRow(entry: LedgerEntry): UsageRow {
   return {
     tenantId: access.tenantId,
     hour: new Date(Math.floor(entry.at.getTime() / HOUR_MS) * HOUR_MS),
-    keyId: access.keyId ?? '',
-    userId: access.userId,
-    agentId: access.agentId,
-    runId: access.runId,
-    backend: entry.backend.slice(0, NAME_CHARS),
-    // A server's own word, of any length.
-    model: entry.model.slice(0, NAME_CHARS),
+    keyId: toText(access.keyId ?? '', CHARS.id),
+    userId: toText(access.userId, CHARS.user),
+    agentId: toText(access.agentId, CHARS.id),
+    runId: toText(access.runId, CHARS.id),
+    backend: toText(entry.backend, CHARS.name),
+    model: toText(entry.model, CHARS.name),
     kind: entry.kind,
     cache: entry.cache,
     calls: 1,
@@ -171,6 +172,9 @@ function toRow(entry: LedgerEntry): UsageRow {
     latencyMs: Math.round(entry.latencyMs),
   };
 }
+
+/** A client says which agent it is, and a server which model: of any length and with any letters, of which one must not cost a batch. */
+const toText = (text: string, chars: number): string => toStorable(text.slice(0, chars));
 
 const keyOf = (row: UsageRow): string =>
   JSON.stringify([row.tenantId, row.hour.getTime(), row.keyId, row.userId, row.agentId, row.runId, row.backend, row.model, row.kind, row.cache]);

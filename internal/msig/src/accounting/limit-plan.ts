@@ -7,7 +7,7 @@ import type { TakeItem } from './shared-counters.ts';
 
 export type LimitUnit = 'requests' | 'tokens' | 'usd';
 
-/** One thing that a request takes from, and what it is called in answers. */
+/** One thing that a request takes from, and what it is called in answers. An amount of 0 is only charged for, if it was used after all. */
 export interface PlannedTake extends TakeItem {
   readonly per: LimitConfig['per'];
   readonly unit: LimitUnit;
@@ -99,8 +99,6 @@ interface Holder {
 function addTakes(takes: Map<string, PlannedTake>, amounts: readonly Amount[], { per, subject, request }: Holder): void {
   for (const { field, unit, window, limit } of amounts) {
     const amount = amountOf(unit, request);
-    // What costs nothing is not held up by a budget that is used up.
-    if (amount === 0) continue;
     const counter = `${per}:${toName(subject)}/${unit}/${window}`;
     const other = takes.get(counter);
     if (other === undefined || limit < other.limit) takes.set(counter, { counter, window, amount, limit, per, unit, field });
