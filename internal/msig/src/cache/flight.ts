@@ -54,131 +54,148 @@ interface Reader {
   isBusy: boolean;
 }
 
+interface FlightState {
+  readonly maxBytes: number;
+  readonly onClosed: () => void;
+  readonly controller: AbortController;
+  readonly readers: Set<Reader>;
+  chunks: string[];
+  /** Chunks that are not in the record any more. */
+  forgotten: number;
+  /** Of the record. */
+  chars: number;
+  isOpen: boolean;
+  outcome: CacheOutcome | null;
+  end: { readonly value: FlightEnd } | { readonly error: unknown } | null;
+  /** Lets a source go on that is held back. */
+  wake: (() => void) | null;
+}
+
 /** `onClosed`: nobody may join any more; called once. */
-export function createFlight({ maxBytes, onClosed }: { readonly maxBytes: number; readonly onClosed: () => void }): Flight {
-  const controller = new AbortController();
-  const readers = new Set<Reader>();
-  let chunks: string[] = [];
-  /** Chunks that were forgotten. */
-  let forgotten = 0;
-  let chars = 0;
-  let isOpen = true;
-  let outcome: CacheOutcome | null = null;
-  let end: { readonly value: FlightEnd } | { readonly error: unknown } | null = null;
-  let wake: (() => void) | null = null;
-
-  const close = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    onClosed();
+export function createFlight({ maxBytes, onClosed }: Pick<FlightState, 'maxBytes' | 'onClosed'>): Flight {
+  const flight: FlightState = { maxBytes, onClosed, controller: new AbortController(), readers: new Set(), chunks: [], forgotten: 0, chars: 0, isOpen: true, outcome: null, end: null, wake: null };
+  const land = (end: NonNullable<FlightState['end']>): void => {
+    flight.end = end;
+    close(flight);
+    for (const reader of flight.readers) advance(flight, reader);
   };
-
-  const leave = (reader: Reader): void => {
-    readers.delete(reader);
-    reader.seat.signal.removeEventListener('abort', reader.onAbort);
-    wake?.();
-  };
-
-  const fail = (reader: Reader, error: unknown): void => {
-    leave(reader);
-    reader.reject(error);
-    if (readers.size > 0 || end !== null) return;
-    close();
-    controller.abort(error);
-  };
-
-  const finish = (reader: Reader): void => {
-    if (end === null) return;
-    leave(reader);
-    if ('error' in end) return reader.reject(end.error);
-    if (reader.at === 0) reader.seat.onBegin(end.value.cache);
-    reader.resolve(end.value);
-  };
-
-  const pump = (reader: Reader): void => {
-    while (readers.has(reader) && !reader.isBusy && reader.at < forgotten + chunks.length) {
-      if (reader.at === 0 && outcome !== null) reader.seat.onBegin(outcome);
-      const json = chunks[reader.at - forgotten] ?? '';
-      reader.at += 1;
-      const full = reader.seat.onChunk(json);
-      if (full !== null) hold(reader, full);
-    }
-    if (readers.has(reader) && !reader.isBusy && end !== null) finish(reader);
-  };
-
-  const hold = (reader: Reader, full: Promise<void>): void => {
-    reader.isBusy = true;
-    const goOn = (): void => {
-      reader.isBusy = false;
-      if (!readers.has(reader)) return;
-      attempt(reader);
-      wake?.();
-    };
-    full.then(goOn, (error: unknown) => readers.has(reader) && fail(reader, error));
-  };
-
-  /** A seat that throws has only itself to lose. */
-  const attempt = (reader: Reader): void => {
-    try {
-      pump(reader);
-    } catch (thrown) {
-      fail(reader, thrown);
-    }
-  };
-
-  const forget = (): void => {
-    let least = forgotten + chunks.length;
-    for (const reader of readers) least = Math.min(least, reader.at);
-    for (const read of chunks.slice(0, least - forgotten)) chars -= read.length;
-    chunks = chunks.slice(least - forgotten);
-    forgotten = least;
-    // A lone reader holds the source back instead.
-    if (chars <= maxBytes || readers.size === 1) return;
-    for (const reader of readers) {
-      if (reader.at === least) fail(reader, new PlatformError('unavailable', `This reader fell more than ${maxBytes} bytes behind an answer that it shares with faster ones. Read faster, or ask with "cache-control: no-cache".`, { details: { reason: 'slow_reader' } }));
-    }
-  };
-
-  const onChunk = (json: string): Promise<void> | null => {
-    if (readers.size === 0) return null;
-    chunks.push(json);
-    chars += json.length;
-    for (const reader of readers) attempt(reader);
-    if (chars > maxBytes) {
-      close();
-      forget();
-    }
-    for (const reader of readers) if (!reader.isBusy) return null;
-    return readers.size === 0 ? null : new Promise((resolve) => {
-      wake = () => {
-        wake = null;
-        resolve();
-      };
-    });
-  };
-
-  const land = (landed: NonNullable<typeof end>): void => {
-    end = landed;
-    close();
-    for (const reader of readers) attempt(reader);
-  };
-
   return {
-    isOpen: () => isOpen,
-    join: (seat) =>
-      new Promise((resolve, reject) => {
-        const reader: Reader = { seat, resolve, reject, onAbort: () => fail(reader, reasonOf(seat.signal)), at: 0, isBusy: false };
-        if (seat.signal.aborted) return reject(reasonOf(seat.signal));
-        readers.add(reader);
-        seat.signal.addEventListener('abort', reader.onAbort, { once: true });
-        attempt(reader);
-        wake?.();
-      }),
+    isOpen: () => flight.isOpen,
+    join: (seat) => new Promise((resolve, reject) => seatReader(flight, { seat, resolve, reject })),
     start: (work) => {
-      const sink: FlightSink = { signal: controller.signal, begin: (from) => (outcome = from), onChunk, recorded: () => (forgotten === 0 && chars <= maxBytes ? chunks : null) };
+      const sink: FlightSink = {
+        signal: flight.controller.signal,
+        begin: (outcome) => (flight.outcome = outcome),
+        onChunk: (json) => record(flight, json),
+        recorded: () => (flight.forgotten === 0 && flight.chars <= maxBytes ? flight.chunks : null),
+      };
       work(sink).then((value) => land({ value }), (error: unknown) => land({ error }));
     },
   };
+}
+
+function seatReader(flight: FlightState, { seat, resolve, reject }: Pick<Reader, 'seat' | 'resolve' | 'reject'>): void {
+  if (seat.signal.aborted) return reject(reasonOf(seat.signal));
+  const reader: Reader = { seat, resolve, reject, onAbort: () => fail(flight, reader, reasonOf(seat.signal)), at: 0, isBusy: false };
+  flight.readers.add(reader);
+  seat.signal.addEventListener('abort', reader.onAbort, { once: true });
+  advance(flight, reader);
+  flight.wake?.();
+}
+
+/** A promise where no reader can take more. */
+function record(flight: FlightState, json: string): Promise<void> | null {
+  const { readers, maxBytes } = flight;
+  if (readers.size === 0) return null;
+  flight.chunks.push(json);
+  flight.chars += json.length;
+  for (const reader of readers) advance(flight, reader);
+  if (flight.chars > maxBytes) {
+    close(flight);
+    forget(flight);
+  }
+  for (const reader of readers) if (!reader.isBusy) return null;
+  if (readers.size === 0) return null;
+  return new Promise((resolve) => {
+    flight.wake = () => {
+      flight.wake = null;
+      resolve();
+    };
+  });
+}
+
+/** Gives a reader what it can take. A seat that throws has only itself to lose. */
+function advance(flight: FlightState, reader: Reader): void {
+  try {
+    pump(flight, reader);
+  } catch (thrown) {
+    fail(flight, reader, thrown);
+  }
+}
+
+function pump(flight: FlightState, reader: Reader): void {
+  const canRead = (): boolean => flight.readers.has(reader) && !reader.isBusy;
+  while (canRead() && reader.at < flight.forgotten + flight.chunks.length) {
+    if (reader.at === 0 && flight.outcome !== null) reader.seat.onBegin(flight.outcome);
+    const json = flight.chunks[reader.at - flight.forgotten] ?? '';
+    reader.at += 1;
+    const full = reader.seat.onChunk(json);
+    if (full !== null) hold(flight, reader, full);
+  }
+  if (canRead() && flight.end !== null) finish(flight, reader, flight.end);
+}
+
+function hold(flight: FlightState, reader: Reader, full: Promise<void>): void {
+  reader.isBusy = true;
+  const goOn = (): void => {
+    reader.isBusy = false;
+    if (!flight.readers.has(reader)) return;
+    advance(flight, reader);
+    flight.wake?.();
+  };
+  full.then(goOn, (error: unknown) => flight.readers.has(reader) && fail(flight, reader, error));
+}
+
+function finish(flight: FlightState, reader: Reader, end: NonNullable<FlightState['end']>): void {
+  leave(flight, reader);
+  if ('error' in end) return reader.reject(end.error);
+  if (reader.at === 0) reader.seat.onBegin(end.value.cache);
+  reader.resolve(end.value);
+}
+
+function fail(flight: FlightState, reader: Reader, error: unknown): void {
+  leave(flight, reader);
+  reader.reject(error);
+  if (flight.readers.size > 0 || flight.end !== null) return;
+  close(flight);
+  flight.controller.abort(error);
+}
+
+function leave(flight: FlightState, reader: Reader): void {
+  flight.readers.delete(reader);
+  reader.seat.signal.removeEventListener('abort', reader.onAbort);
+  flight.wake?.();
+}
+
+function close(flight: FlightState): void {
+  if (!flight.isOpen) return;
+  flight.isOpen = false;
+  flight.onClosed();
+}
+
+/** What all have read goes; who still makes the record too long goes too. */
+function forget(flight: FlightState): void {
+  const { readers, maxBytes } = flight;
+  let least = flight.forgotten + flight.chunks.length;
+  for (const reader of readers) least = Math.min(least, reader.at);
+  for (const read of flight.chunks.slice(0, least - flight.forgotten)) flight.chars -= read.length;
+  flight.chunks = flight.chunks.slice(least - flight.forgotten);
+  flight.forgotten = least;
+  // A lone reader holds the source back instead.
+  if (flight.chars <= maxBytes || readers.size === 1) return;
+  for (const reader of readers) {
+    if (reader.at === least) fail(flight, reader, new PlatformError('unavailable', `This reader fell more than ${maxBytes} bytes behind an answer that it shares with faster ones. Read faster, or ask with "cache-control: no-cache".`, { details: { reason: 'slow_reader' } }));
+  }
 }
 
 /** What ended a caller's call, as the error to throw. */
