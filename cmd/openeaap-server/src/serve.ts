@@ -77,6 +77,7 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
   const door = createOpenAiDoor(wired.modelDoor, { newId: randomIds.newId, now: Date.now, logger: log });
   opened.door = door;
   const doorUrl = await listen(door, { host: config.host, port: config.gatewayPort, portWasAsked: true });
+  log.info(`Model gateway listening at ${doorUrl}/v1`);
   wired.offerGateway(config.gatewayUrl ?? `${doorUrl}/v1`);
   const app = createHttpApp(createPlatform(wired.context), { version, logger: log, newTraceId: randomIds.newTraceId, servesApi: config.roles.has('api') });
   opened.app = app;

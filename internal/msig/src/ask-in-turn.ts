@@ -28,10 +28,19 @@ export interface Turns {
   readonly deadlineMs: number;
   readonly maxTokens: number | null;
   readonly onChunk: (json: string) => Promise<void> | null;
+  /** For a caller that can begin anew although it has seen chunks; null: what was passed on cannot be taken back. */
+  readonly retake: Retake | null;
   /** Which backend is about to answer; the last one told did. */
   readonly onBackend: (backend: BackendConfig) => void;
   readonly onFirstByte: () => void;
   readonly onUsage: (usage: TokenCounts, backend: BackendConfig) => void;
+}
+
+export interface Retake {
+  /** Something has gone further than the caller. */
+  readonly passedOn: () => boolean;
+  /** Forget the chunks so far. */
+  readonly restart: () => void;
 }
 
 const RETRY_WAIT_FIRST_MS = 250;
@@ -43,17 +52,18 @@ const RETRY_WAIT_MAX_MS = 8_000;
  * answer was passed on, and no more often than the retry budget has room for.
  */
 export async function askInTurn(deps: TurnsDeps, turns: Turns): Promise<RequestReply> {
-  const { plan, signal } = turns;
-  let passedOn = false;
+  const { plan, signal, retake } = turns;
+  let hasChunks = false;
   const onChunk = (json: string): Promise<void> | null => {
-    passedOn = true;
+    hasChunks = true;
     return turns.onChunk(json);
   };
+  const passedOn = (): boolean => hasChunks && (retake === null || retake.passedOn());
   let last: PlatformError | null = null;
   for (const [at, backend] of plan.entries()) {
-    if (last !== null && (passedOn || !mayFallBack(last) || deps.now() >= turns.deadlineMs || !deps.fleet.takeRetry(backend))) throw last;
+    if (last !== null && (passedOn() || !mayFallBack(last) || deps.now() >= turns.deadlineMs || !deps.fleet.takeRetry(backend))) throw last;
     try {
-      const reply = await askBackend(deps, { ...turns, onChunk }, { backend, passedOn: () => passedOn });
+      const reply = await askBackend(deps, { ...turns, onChunk }, { backend, passedOn });
       return at === 0 ? reply : { ...reply, keep: false };
     } catch (thrown) {
       signal.throwIfAborted();
@@ -148,6 +158,7 @@ async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, reques
   turns.onBackend(backend);
   const startedMs = deps.now();
   let firstByteMs: number | null = null;
+  turns.retake?.restart();
   const leave = (error: PlatformError | null): void => place.leave({ error, firstByteMs, totalMs: deps.now() - startedMs } satisfies TryOutcome);
   try {
     const reply = await deps.backendOf(backend).ask(request, {
@@ -158,6 +169,7 @@ async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, reques
       onChunk: restorer === null ? onChunk : (json) => sendAll(restorer.chunk(json), onChunk),
       onFirstByte: () => {
         firstByteMs ??= deps.now() - startedMs;
+        place.began?.();
         turns.onFirstByte();
       },
       onUsage: (usage) => turns.onUsage(usage, backend),

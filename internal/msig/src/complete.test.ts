@@ -269,9 +269,12 @@ describe('a server that fails', () => {
   });
 
   it('with 429 is unavailable with its own wait, or without one', async () => {
-    const { failure } = await setUp([json({}, 429, { 'retry-after': '60' }), json({}, 429)], { maxAttempts: 1 });
-    expect(await failure(STREAM)).toMatchObject({ code: 'model_unavailable', details: { status: 429, retry_after_ms: 60_000 } });
-    const second = await failure(STREAM);
+    const waiting = await setUp([json({}, 429, { 'retry-after': '60' })], { maxAttempts: 1 });
+    expect(await waiting.failure(STREAM)).toMatchObject({ code: 'model_unavailable', details: { status: 429, retry_after_ms: 60_000 } });
+    // It asked to be left alone: the next request is told so at once.
+    expect(await waiting.failure(STREAM)).toMatchObject({ code: 'model_unavailable', details: { reason: 'breaker_open' } });
+    expect(waiting.server.requests).toHaveLength(1);
+    const second = await (await setUp([json({}, 429)], { maxAttempts: 1 })).failure(STREAM);
     expect(second.details['status']).toBe(429);
     expect(second.details['retry_after_ms']).toBeUndefined();
   });

@@ -172,7 +172,8 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
   return {
     chat: async (request, { onDelta, ...options }) => {
       const context = { backend: '', apiKey: '' };
-      const assembler = createReplyAssembler(context, deps.newId);
+      let assembler = createReplyAssembler(context, deps.newId);
+      let passedOn = false;
       const { answer, finished } = await invoke(toChatModelRequest(request), {
         ...options,
         maxTokens: request.maxTokens ?? null,
@@ -181,10 +182,19 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
         },
         onChunk: (json) => {
           const text = assembler.add(JSON.parse(json));
-          if (text !== '') onDelta?.(text);
+          if (text !== '' && onDelta !== undefined) {
+            passedOn = true;
+            onDelta(text);
+          }
           return null;
         },
-        finish: assembler.finish,
+        retake: {
+          passedOn: () => passedOn,
+          restart: () => {
+            assembler = createReplyAssembler(context, deps.newId);
+          },
+        },
+        finish: () => assembler.finish(),
       });
       return { ...finished, model: finished.model === '' ? answer.model : finished.model, usage: answer.usage, backend: answer.backend };
     },

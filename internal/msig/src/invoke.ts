@@ -6,6 +6,7 @@ import { priceNanosOf, priceOf } from './accounting/price-of.ts';
 import { estimateDemand } from './accounting/estimate-demand.ts';
 import type { UsageMeter } from './accounting/usage-meter.ts';
 import { askInTurn } from './ask-in-turn.ts';
+import type { Retake } from './ask-in-turn.ts';
 import type { RequestReply, TokenCounts } from './backends/backend.ts';
 import { inTime } from './backends/in-time.ts';
 import { DEFAULT_CACHE_CONTROL } from './cache/answer-cache.ts';
@@ -26,6 +27,8 @@ export interface InvokeDeps extends GatewayDeps {
 export interface InvokeOptions<F> extends AskOptions {
   /** Makes what the caller wants of the whole stream; its error is the call's. */
   readonly finish: () => F;
+  /** Only used where no cache keeps the chunks too. */
+  readonly retake?: Retake;
 }
 
 export type Invoke = <F>(request: ModelRequest, options: InvokeOptions<F>) => Promise<{ readonly answer: Answer; readonly finished: F }>;
@@ -78,7 +81,7 @@ export function createInvoke(deps: InvokeDeps): Invoke {
 
 interface AnswerParts {
   readonly request: ModelRequest;
-  readonly options: AskOptions;
+  readonly options: InvokeOptions<unknown>;
   readonly plan: readonly BackendConfig[];
   readonly bill: Bill;
   readonly signal: AbortSignal;
@@ -89,7 +92,7 @@ async function answerOf(deps: InvokeDeps, open: OpenFleet, parts: AnswerParts): 
   const { request, options, plan, bill, signal, deadlineMs } = parts;
   const turns = { fleet: open.fleet, backendOf: open.backendOf, guard: deps.guard, auditEgress: deps.auditEgress, now: deps.now, random: deps.random };
   const produce = (sink: { readonly signal: AbortSignal; readonly onChunk: AskOptions['onChunk'] }): Promise<RequestReply> =>
-    askInTurn(turns, { request, access: options.access, plan, deadlineMs, maxTokens: options.maxTokens ?? null, signal: sink.signal, onChunk: sink.onChunk, onBackend: bill.ask, onFirstByte: bill.firstByte, onUsage: bill.spend });
+    askInTurn(turns, { request, access: options.access, plan, deadlineMs, maxTokens: options.maxTokens ?? null, signal: sink.signal, onChunk: sink.onChunk, retake: open.cache === null ? (options.retake ?? null) : null, onBackend: bill.ask, onFirstByte: bill.firstByte, onUsage: bill.spend });
   const toClient = (json: string): Promise<void> | null => {
     // A reader that has stopped reading must not keep a call alive that was ended.
     const full = options.onChunk(json);

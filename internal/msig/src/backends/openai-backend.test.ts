@@ -182,7 +182,7 @@ describe('a server that fails', () => {
   });
 
   it('inside the stream is an error, not an answer', async () => {
-    const { gateway } = await setUp([raw(events(delta({ content: 'par' }), { error: { message: 'oom', code: 500 } }, '[DONE]')), raw(events({ error: { message: 'too long', code: 400 } }))]);
+    const { gateway } = await setUp([raw(events(delta({ content: 'par' }), { error: { message: 'oom', code: 500 } }, '[DONE]')), raw(events({ error: { message: 'too long', code: 400 } }))], { maxAttempts: 1 });
     expect((await failureOf(gateway.chat(HELLO, chatOptions({ onDelta: () => undefined })))).code).toBe('model_unavailable');
     expect((await failureOf(gateway.chat(HELLO, chatOptions()))).code).toBe('model_rejected');
   });

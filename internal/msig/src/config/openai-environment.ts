@@ -54,7 +54,9 @@ export function withOpenAiEnvironment(config: GatewayConfig, environment: OpenAi
     script: '',
     labels: { source: 'environment' },
   };
-  return { ...config, defaultBackend: backend.name, backends: [backend, ...config.backends] };
+  // Two that have a capability would share its requests by price.
+  const others = config.backends.map((each) => ({ ...each, capabilities: [] }));
+  return { ...config, defaultBackend: backend.name, backends: [backend, ...others] };
 }
 
 function freeName(config: GatewayConfig): string {
