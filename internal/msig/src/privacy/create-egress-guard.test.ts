@@ -91,6 +91,7 @@ describe('what leaves the house', () => {
     ['a prediction', 'chat', { messages: [{ role: 'user', content: 'x' }], prediction: { type: 'content', content: PHONE } }],
     ['a stop', 'chat', { messages: [{ role: 'user', content: 'x' }], stop: [PHONE] }],
     ['an unknown member', 'chat', { messages: [{ role: 'user', content: 'x' }], new_thing: { deep: [{ er: PHONE }] } }],
+    ['an id that is not the API\'s', 'chat', { messages: [{ role: 'user', content: 'x', about: { id: PHONE } }] }],
     ['an id that is none', 'chat', { messages: [{ role: 'tool', tool_call_id: `call ${PHONE}`, content: 'x' }] }],
     ['a prompt', 'completions', { prompt: PHONE, suffix: 'x' }],
     ['a suffix', 'completions', { prompt: 'x', suffix: PHONE }],

@@ -95,24 +95,11 @@ interface Level {
 }
 
 function scanJson(text: string, { state, level, outer }: Level): readonly Edit[] {
-  const edits: Edit[] = [];
+  const { scanner } = state;
+  const edits = createEdits(state);
   const frames: Frame[] = [];
   const isBody = level === 0;
-  const { scanner } = state;
   const inBody = (path: JsonPath): JsonPath => (isBody ? [...path] : outer);
-
-  const add = (edit: Edit): void => {
-    edits.push(edit);
-    if (edit.kind === 'nested') return;
-    state.findings += edit.findings.length;
-    if (state.findings > EGRESS_LIMITS.findings) throw new Unscannable([], `a body with more than ${EGRESS_LIMITS.findings} findings`);
-    for (const { rule } of edit.findings) state.found.set(rule, (state.found.get(rule) ?? 0) + 1);
-  };
-  const addWhole = (place: Place, value: string): void => add({ kind: 'text', place, value, findings: [{ start: 0, end: value.length, rule: 'secret', action: 'mask' }] });
-  const addFound = (place: Place, value: string): void => {
-    const findings = scanner.scan(value);
-    if (findings.length > 0) add({ kind: 'text', place, value, findings });
-  };
 
   const visitor: JsonVisitor = {
     open: (path, isList) => {
@@ -130,16 +117,13 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
     close: () => {
       const frame = frames.pop();
       if (frame === undefined || !frame.isNamedSecret || frame.value === null) return;
-      const { place, value } = frame.value;
-      // What was found in the value itself is among the newest: all after it lies behind it.
-      const known = edits.findLastIndex((edit) => edit.place.start <= place.start);
-      if (edits[known]?.place.start === place.start) edits.splice(known, 1);
-      addWhole(place, value);
+      edits.drop(frame.value.place);
+      edits.addSecret(frame.value.place, frame.value.value);
     },
     key: (place, path) => {
       const key = String(path.at(-1));
       takeLookalikes(key, state);
-      addFound(place, key);
+      edits.addFound(place, key);
     },
     number: (place, path) => {
       const frame = frames.at(-1) ?? ROOT;
@@ -149,8 +133,8 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
       if (key === 'value') frame.value = { place, value: digits };
       // Parameters of the request itself: a number there is the API's, and a seed is anything.
       if (isBody && path.length === 1 && (key === 'seed' || digits.length < NUMBER_CHARS)) return;
-      if (isSecretPlace(frame, key, scanner)) return addWhole(place, digits);
-      if (digits.length >= NUMBER_CHARS) addFound(place, digits);
+      if (isSecretPlace(frame, key, scanner)) return edits.addSecret(place, digits);
+      if (digits.length >= NUMBER_CHARS) edits.addFound(place, digits);
     },
     text: (place, path) => {
       const frame = frames.at(-1) ?? ROOT;
@@ -165,15 +149,50 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
       takeLookalikes(value, state);
       if ((key === 'name' || key === 'key') && scanner.isSecretKey(value)) frame.isNamedSecret = true;
       if (key === 'value') frame.value = { place, value };
-      if (isSecretPlace(frame, key, scanner)) return addWhole(place, value);
-      if (!isJsonText(value)) return addFound(place, value);
+      if (isSecretPlace(frame, key, scanner)) return edits.addSecret(place, value);
+      if (!isJsonText(value)) return edits.addFound(place, value);
       if (level >= EGRESS_LIMITS.nestedTexts) throw new Unscannable(inBody(path), `JSON in more than ${EGRESS_LIMITS.nestedTexts} texts in one another`);
       const nested = scanJson(value, { state, level: level + 1, outer: inBody(path) });
-      if (nested.length > 0) add({ kind: 'nested', place, value, edits: nested });
+      if (nested.length > 0) edits.add({ kind: 'nested', place, value, edits: nested });
     },
   };
   walkJson(text, visitor);
-  return edits.sort((a, b) => a.place.start - b.place.start);
+  return edits.inOrder();
+}
+
+interface Edits {
+  readonly add: (edit: Edit) => void;
+  /** What the scanner finds in the value, if anything. */
+  readonly addFound: (place: Place, value: string) => void;
+  /** All of the value. */
+  readonly addSecret: (place: Place, value: string) => void;
+  /** Takes back what was found at this place. */
+  readonly drop: (place: Place) => void;
+  readonly inOrder: () => readonly Edit[];
+}
+
+function createEdits(state: State): Edits {
+  const edits: Edit[] = [];
+  const addText = (place: Place, value: string, findings: readonly Finding[]): void => {
+    state.findings += findings.length;
+    if (state.findings > EGRESS_LIMITS.findings) throw new Unscannable([], `a body with more than ${EGRESS_LIMITS.findings} findings`);
+    for (const { rule } of findings) state.found.set(rule, (state.found.get(rule) ?? 0) + 1);
+    edits.push({ kind: 'text', place, value, findings });
+  };
+  return {
+    add: (edit) => void edits.push(edit),
+    addFound: (place, value) => {
+      const findings = state.scanner.scan(value);
+      if (findings.length > 0) addText(place, value, findings);
+    },
+    addSecret: (place, value) => addText(place, value, [{ start: 0, end: value.length, rule: 'secret', action: 'mask' }]),
+    drop: (place) => {
+      // Among the newest: all after it lies behind it.
+      const known = edits.findLastIndex((edit) => edit.place.start <= place.start);
+      if (edits[known]?.place.start === place.start) edits.splice(known, 1);
+    },
+    inOrder: () => edits.toSorted((a, b) => a.place.start - b.place.start),
+  };
 }
 
 /** Fewer digits are no number of anything. */
@@ -192,7 +211,9 @@ function refuseMedia({ path, value, frame }: { readonly path: JsonPath; readonly
   if (key === 'type' && MEDIA_TYPES.has(value)) throw new Unscannable(path.slice(0, -1), 'a picture, a recording or a file');
 }
 
-const ID_KEYS: ReadonlySet<unknown> = new Set(['role', 'type', 'id', 'call_id', 'tool_call_id', 'item_id', 'status']);
+const WORD_KEYS: ReadonlySet<unknown> = new Set(['role', 'type', 'status']);
+const WORD_SHAPE = /^[a-z_]{1,32}$/;
+const ID_KEYS: ReadonlySet<unknown> = new Set(['id', 'call_id', 'tool_call_id', 'item_id']);
 const ID_SHAPE = /^[A-Za-z0-9_.:-]{1,128}$/;
 const TURNS: ReadonlySet<unknown> = new Set(['messages', 'input', 'tools', 'tool_choice', 'functions', 'response_format', 'text']);
 
@@ -200,9 +221,12 @@ const TURNS: ReadonlySet<unknown> = new Set(['messages', 'input', 'tools', 'tool
 function isStructural({ path, value, isSchema, toolNames }: { readonly path: JsonPath; readonly value: string; readonly isSchema: boolean; readonly toolNames: ReadonlySet<string> }): boolean {
   const key = path.at(-1);
   if (path.length === 1) return key === 'model' || (key === 'previous_response_id' && ID_SHAPE.test(value));
-  if (isSchema) return key === 'type' && /^[a-z]{1,16}$/.test(value);
-  if (key === 'name') return toolNames.has(value) && TURNS.has(path[0]);
-  return ID_KEYS.has(key) && TURNS.has(path[0]) && ID_SHAPE.test(value);
+  if (!TURNS.has(path[0])) return false;
+  if (WORD_KEYS.has(key)) return WORD_SHAPE.test(value);
+  if (isSchema) return false;
+  if (key === 'name') return toolNames.has(value);
+  // Of a message or item, and of a call in it.
+  return ID_KEYS.has(key) && ID_SHAPE.test(value) && (path.length === 3 || (path.length === 5 && path[2] === 'tool_calls'));
 }
 
 function listToolNames(body: JsonObject): ReadonlySet<string> {
