@@ -4,13 +4,12 @@ import { NO_MODEL_LIMITS, randomIds, systemClock } from '@openeaap/kernel';
 import { chainRows, createToAuditRow, genesisHash } from '@openeaap/audit';
 import type { Caller, CreateModelKeyRequest, ModelKeyPort, Scope } from '@openeaap/http';
 import { createAccountant, createKeyResolver, hashModelKey, isModelKey, toKeyAccess } from '@openeaap/msig';
-import type { Accountant, MeteredAccess } from '@openeaap/msig';
+import type { Accountant, MeteredAccess, SharedCounters } from '@openeaap/msig';
 import { createMasker } from '@openeaap/security';
 import type { CommitLane } from '@openeaap/store';
-import { createCommitLane, ensureAuditPartitions, findLiveModelKey, listAudit, writeModelUsage } from '@openeaap/store';
+import { createCommitLane, ensureAuditPartitions, findLiveModelKey, giveLimits, listAudit, takeLimits, writeModelUsage } from '@openeaap/store';
 import type { TestDatabase } from '../../../../internal/store/src/testing/test-database.ts';
 import { createTestDatabase } from '../../../../internal/store/src/testing/test-database.ts';
-import { createModelAccounts, createStoreCounters } from './model-accounts.ts';
 import { createModelKeyPort } from './model-keys.ts';
 
 let database: TestDatabase;
@@ -113,6 +112,7 @@ describe('virtual keys', () => {
 });
 
 describe('the accounts on one database', () => {
+  const countersIn = (own: Pool, nowMs: number | null): SharedCounters => ({ take: (tenantId, items) => takeLimits(own, tenantId, items, nowMs), give: (tenantId, items) => giveLimits(own, tenantId, items, nowMs) });
   const toAccess = (over: Partial<MeteredAccess> = {}): MeteredAccess => ({ tenantId: 't', runId: '', stepId: '', agentId: '', userId: 'dora', traceId: '', ...over });
   const LIMIT = { per: 'user', name: null, requestsPerMinute: 50, tokensPerMinute: null, tokensPerDay: 600, usdPerDay: null, usdPerMonth: null } as const;
   // In the middle of a minute: nothing fades while the burst lasts.
@@ -121,7 +121,7 @@ describe('the accounts on one database', () => {
   test('two nodes at once never let more through than the limit, and what is not used comes back to both', async () => {
     const pools = [new Pool({ connectionString: database.url, max: 4 }), new Pool({ connectionString: database.url, max: 4 })];
     const errors: unknown[] = [];
-    const nodes = pools.map((own) => createAccountant({ limits: () => [LIMIT], counters: createStoreCounters(own, () => NOON), writeUsage: async () => undefined, newId: randomIds.newId, onError: (error) => errors.push(error), takeTimeoutMs: 30_000 }));
+    const nodes = pools.map((own) => createAccountant({ limits: () => [LIMIT], counters: countersIn(own, NOON), writeUsage: async () => undefined, newId: randomIds.newId, onError: (error) => errors.push(error), takeTimeoutMs: 30_000 }));
     const nodeAt = (index: number): Accountant => {
       const node = nodes[index % nodes.length];
       if (node === undefined) throw new Error('there are two');
@@ -142,22 +142,22 @@ describe('the accounts on one database', () => {
 
   test('a key is found with its limits, they hold, its use is written down, and a database that is away lets nothing pass', async () => {
     const own = new Pool({ connectionString: database.url, max: 2 });
-    const errors: unknown[] = [];
-    const accounts = createModelAccounts({ pool: own, redis: null, limits: () => [], newId: randomIds.newId, now: Date.now, onError: (error) => errors.push(error) });
+    const keys = createKeyResolver({ find: (hash) => findLiveModelKey(own, hash), now: Date.now });
+    const accountant = createAccountant({ limits: () => [], counters: countersIn(own, null), writeUsage: (batchId, rows) => writeModelUsage(own, batchId, rows), newId: randomIds.newId, onError: () => undefined });
     const { key, secret } = await port.createModelKey(ROOT, toRequest('metered', { owner: 'service:meter', limits: { ...NO_MODEL_LIMITS, usdTotal: 0.000_001 } }));
-    const found = await accounts.keys.resolve(secret);
+    const found = await keys.resolve(secret);
     expect(found).toMatchObject({ id: key.id });
     if (found === null) return;
     const access = toKeyAccess(found, { traceId: 'x' });
-    const held = await accounts.accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 900 });
+    const held = await accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 900 });
     held.settle({ promptTokens: 5, completionTokens: 0, costUsdMicros: 0, costUsdNanos: 600 });
-    accounts.accountant.record({ access, kind: 'embeddings', backend: 'local', model: 'm', cache: 'off', cacheLevel: null, outcome: 'ok', latencyMs: 5, at: new Date('2026-11-24T13:00:00Z'), promptTokens: 5, completionTokens: 0, cachedTokens: 0, reasoningTokens: 0, costUsdMicros: 0, costUsdNanos: 600, estimated: false });
-    await accounts.accountant.close();
-    await expect(accounts.accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 401 })).rejects.toMatchObject({ code: 'quota_exceeded', details: { reason: 'budget_exhausted', limit: 'key.usd_total' } });
-    await accounts.accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 400 });
+    accountant.record({ access, kind: 'embeddings', backend: 'local', model: 'm', cache: 'off', cacheLevel: null, outcome: 'ok', latencyMs: 5, at: new Date('2026-11-24T13:00:00Z'), promptTokens: 5, completionTokens: 0, cachedTokens: 0, reasoningTokens: 0, costUsdMicros: 0, costUsdNanos: 600, estimated: false });
+    await accountant.close();
+    await expect(accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 401 })).rejects.toMatchObject({ code: 'quota_exceeded', details: { reason: 'budget_exhausted', limit: 'key.usd_total' } });
+    await accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 400 });
     expect(await port.getModelUsage(ROOT, { groupBy: 'key', from: new Date('2026-11-24T13:00:00Z'), to: null, limit: 10 })).toMatchObject([{ key: 'metered', calls: 1, promptTokens: 5, costUsdNanos: 600 }]);
     await own.end();
-    await expect(accounts.accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 1 })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(accountant.reserve({ access, backend: 'local', tokens: 5, costUsdMicros: 0, costUsdNanos: 1 })).rejects.toMatchObject({ code: 'unavailable' });
     const cold = createKeyResolver({ find: (hash) => findLiveModelKey(own, hash), now: Date.now });
     await expect(cold.resolve(secret)).rejects.toMatchObject({ code: 'unavailable' });
   });

@@ -119,6 +119,6 @@ describe('the ledger', () => {
     ledger.record(entry({ model: 'qwen' }));
     ledger.record(entry({ model: 'qw\u0000en\ud800' }));
     await ledger.close();
-    expect(written[0]?.rows.map(({ model, agentId, calls: count }) => [model.length, agentId.length, count])).toEqual([[255, 64, 1], [4, 1, 2]]);
+    expect(written[0]?.rows.map(({ model, agentId, calls: count }) => [model.length, agentId.length, count])).toEqual([[255, 255, 1], [4, 1, 2]]);
   });
 });

@@ -155,7 +155,7 @@ function toRow(entry: LedgerEntry): UsageRow {
     hour: new Date(Math.floor(entry.at.getTime() / HOUR_MS) * HOUR_MS),
     keyId: toText(access.keyId ?? '', CHARS.id),
     userId: toText(access.userId, CHARS.user),
-    agentId: toText(access.agentId, CHARS.id),
+    agentId: toText(access.agentId, CHARS.name),
     runId: toText(access.runId, CHARS.id),
     backend: toText(entry.backend, CHARS.name),
     model: toText(entry.model, CHARS.name),

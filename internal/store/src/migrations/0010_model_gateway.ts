@@ -27,7 +27,8 @@ CREATE TABLE model_usage (
   -- Empty: none. No references: what was spent outlives who spent it.
   key_id VARCHAR(64) NOT NULL,
   user_id VARCHAR(300) NOT NULL,
-  agent_id VARCHAR(64) NOT NULL,
+  -- Of the platform, or as a client calls its own.
+  agent_id VARCHAR(255) NOT NULL,
   run_id VARCHAR(64) NOT NULL,
   backend VARCHAR(255) NOT NULL,
   model VARCHAR(255) NOT NULL,
