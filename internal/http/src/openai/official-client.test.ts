@@ -2,11 +2,12 @@ import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PlatformError } from '@openeaap/kernel';
-import { createGateway, parseCompletion, parseGatewayConfig } from '@openeaap/msig';
-import fastify from 'fastify';
+import { createGateway, parseGatewayConfig, parseRequest } from '@openeaap/msig';
 import OpenAI from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { registerOpenAiRoutes } from './register-openai-routes.ts';
+import { z } from 'zod';
+import { createOpenAiDoor } from './create-openai-door.ts';
 
 /** The unmodified client of OpenAI, the door, the real gateway, and a model server: nothing between them is made up. */
 
@@ -16,7 +17,7 @@ afterEach(async () => {
 });
 
 type Json = Readonly<Record<string, unknown>>;
-type Answer = (response: ServerResponse, body: Json) => void;
+type Answer = (response: ServerResponse, body: Json, path: string) => void;
 
 const SCRIPT = `model: simulated
 rules:
@@ -32,7 +33,7 @@ async function setUp(answer: Answer) {
     request.on('data', (piece: Buffer) => (text += piece.toString()));
     request.on('end', () => {
       asked += 1;
-      answer(response, JSON.parse(text) as Json);
+      answer(response, text === '' ? {} : (JSON.parse(text) as Json), request.url ?? '');
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -40,17 +41,19 @@ async function setUp(answer: Answer) {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const config = parseGatewayConfig(
-    `backends: [{name: real, type: vllm, endpoint: "http://127.0.0.1:${(server.address() as AddressInfo).port}", max_attempts: 1}, {name: scripted, type: scripted, script: x}]`,
+    `backends: [{name: real, type: openai, endpoint: "${endpoint}", kinds: [chat, completions, responses, embeddings, rerank], max_attempts: 1}, {name: scripted, type: scripted, script: x}]`,
     {},
   );
-  const gateway = createGateway(config, { now: Date.now, newId: () => crypto.randomUUID(), random: () => 0, readScript: () => SCRIPT });
+  const gateway = createGateway(config, {
+    now: () => performance.timeOrigin + performance.now(), newId: () => crypto.randomUUID(), random: () => 0, readScript: () => SCRIPT,
+    guard: { prepare: () => { throw new Error('Nothing may leave in this test.'); } }, auditEgress: async () => undefined, saltKey: 'salt',
+  });
   closers.push(gateway.close);
   const step = new AbortController();
-  const attribution = { tenantId: 't', runId: 'r', stepId: 's', agentId: 'a', userId: 'u', traceId: 'x' };
-  const app = fastify();
-  registerOpenAiRoutes(
-    app,
+  const access = { tenantId: 't', runId: 'r', stepId: 's', agentId: 'a', userId: 'u', traceId: 'x' };
+  const door = createOpenAiDoor(
     {
       enter: (credential) =>
         credential !== 'step-1'
@@ -58,13 +61,14 @@ async function setUp(answer: Answer) {
           : {
               models: gateway.models,
               findModel: gateway.findModel,
-              complete: async (body, { signal, onChunk }) => gateway.complete(parseCompletion(body), { signal: AbortSignal.any([signal, step.signal]), onChunk, attribution, maxTokens: null }),
+              ask: async (kind, body, { traceparent: _traceparent, sensitivity: _sensitivity, agent: _agent, ...call }) => gateway.ask(parseRequest(kind, body), { ...call, signal: AbortSignal.any([call.signal, step.signal]), access }),
             },
     },
-    { newId: () => crypto.randomUUID(), now: Date.now },
+    { newId: () => crypto.randomUUID(), now: Date.now, logger: { info: () => undefined, error: () => undefined } },
   );
-  const url = await app.listen({ host: '127.0.0.1', port: 0 });
-  closers.push(() => app.close());
+  await door.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${(door.server.address() as AddressInfo).port}`;
+  closers.push(door.close);
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'step-1' });
   return { client, url, gateway, endStep: (error: Error) => step.abort(error), asked: () => asked, gone: () => gone };
 }
@@ -177,6 +181,98 @@ describe('the official client', () => {
     await vi.waitFor(() => expect(hanging.gone()).toBe(1));
   });
 
+  it('parses a streamed structured answer, of a schema of zod', async () => {
+    const { client } = await setUp(streaming(chunk({ role: 'assistant', content: '{"host":' }), chunk({ content: '"h1","ports":[22]}' }, 'stop'), END));
+    const shape = z.object({ host: z.string(), ports: z.array(z.number()) });
+    const whole = await client.chat.completions.stream({ ...HELLO, response_format: zodResponseFormat(shape, 'finding') }).finalChatCompletion();
+    expect(whole.choices[0]?.message.parsed).toEqual({ host: 'h1', ports: [22] });
+  });
+
+  it('completes texts, streamed and not', async () => {
+    const piece = (text: string, reason: string | null, more: object = {}) => ({ id: 'c', object: 'text_completion', created: 1, model: 'served', choices: [{ index: 0, text, logprobs: null, finish_reason: reason }], ...more });
+    const { client } = await setUp((response, body) => {
+      if (body['stream'] === true) return streaming(`data: ${JSON.stringify(piece('Hel', null))}\n\n`, `data: ${JSON.stringify(piece('lo', 'stop'))}\n\n`, 'data: [DONE]\n\n')(response, {}, '');
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(piece('Hello', 'stop', { usage: USAGE })));
+    });
+    expect(await client.completions.create({ model: 'real', prompt: 'x' })).toMatchObject({ choices: [{ text: 'Hello' }], usage: USAGE });
+    let text = '';
+    for await (const part of await client.completions.create({ model: 'scripted', prompt: 'h7', stream: true })) text += part.choices[0]?.text ?? '';
+    expect(text).toBe('Here is what I found for h7');
+    text = '';
+    for await (const part of await client.completions.create({ model: 'real', prompt: 'x', stream: true })) text += part.choices[0]?.text ?? '';
+    expect(text).toBe('Hello');
+  });
+
+  it('gets vectors, in base64 as it asks for them, and as numbers', async () => {
+    const vector = new Float32Array([0.5, -1, 0.25]);
+    const { client, gateway } = await setUp((response, { encoding_format: format }) => {
+      const embedding = format === 'base64' ? Buffer.from(vector.buffer).toString('base64') : [...vector];
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ object: 'list', model: 'e', data: [{ object: 'embedding', index: 0, embedding }], usage: { prompt_tokens: 3, total_tokens: 3 } }));
+    });
+    expect((await client.embeddings.create({ model: 'real', input: ['x'] })).data[0]?.embedding).toEqual([0.5, -1, 0.25]);
+    expect((await client.embeddings.create({ model: 'real', input: 'x', encoding_format: 'float' })).data[0]?.embedding).toEqual([0.5, -1, 0.25]);
+    expect(gateway.meter.take('s')).toMatchObject({ calls: 2, usage: { promptTokens: 6, completionTokens: 0 } });
+    await expect(client.embeddings.create({ model: 'scripted', input: 'x' })).rejects.toBeInstanceOf(OpenAI.BadRequestError);
+  });
+
+  it('reranks, although it has no method for it', async () => {
+    const { client } = await setUp((response, body, path) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ path, results: [{ index: 1, relevance_score: 0.9 }], echo: body['documents'] })));
+    expect(await client.post('/rerank', { body: { model: 'real', query: 'q', documents: ['a', 'b'], top_n: 1 } })).toEqual({ path: '/v1/rerank', results: [{ index: 1, relevance_score: 0.9 }], echo: ['a', 'b'] });
+  });
+
+  it('gets responses of a server that has them, streamed by its helper', async () => {
+    const item = { id: 'msg_1', type: 'message', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'Hello', annotations: [] }] };
+    const whole = { id: 'resp_1', object: 'response', created_at: 1, status: 'completed', model: 'served', output: [item], error: null, usage: { input_tokens: 5, input_tokens_details: { cached_tokens: 2 }, output_tokens: 4, output_tokens_details: { reasoning_tokens: 1 }, total_tokens: 9 } };
+    const { client, gateway } = await setUp((response, body) => {
+      if (body['stream'] !== true) return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(whole));
+      const place = { item_id: 'msg_1', output_index: 0, content_index: 0 };
+      const events = [
+        { type: 'response.created', response: { ...whole, status: 'in_progress', output: [], usage: null } },
+        { type: 'response.output_item.added', output_index: 0, item: { ...item, content: [] } },
+        { type: 'response.content_part.added', ...place, part: { type: 'output_text', text: '', annotations: [] } },
+        { type: 'response.output_text.delta', ...place, delta: 'Hello' },
+        { type: 'response.completed', response: whole },
+      ];
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(events.map((event, at) => `event: ${event.type}\ndata: ${JSON.stringify({ ...event, sequence_number: at })}\n\n`).join(''));
+    });
+    expect((await client.responses.create({ model: 'real', input: 'x' })).output_text).toBe('Hello');
+    const stream = client.responses.stream({ model: 'real', input: 'x' });
+    const deltas: string[] = [];
+    stream.on('response.output_text.delta', ({ delta }) => deltas.push(delta));
+    expect((await stream.finalResponse()).output_text).toBe('Hello');
+    expect(deltas).toEqual(['Hello']);
+    expect(gateway.meter.take('s')).toMatchObject({ calls: 2, usage: { promptTokens: 10, completionTokens: 8, cachedTokens: 4, reasoningTokens: 2 } });
+  });
+
+  it('gets responses of a model that has chats only, with tools', async () => {
+    const { client } = await setUp(notAsked);
+    const tools = [{ type: 'function' as const, name: 'look', description: 'd', parameters: { type: 'object' }, strict: false }];
+    const stream = client.responses.stream({ model: 'scripted', input: 'h1', tools });
+    const kinds: string[] = [];
+    for await (const event of stream) kinds.push(event.type);
+    const first = await stream.finalResponse();
+    expect([kinds[0], kinds.at(-1)]).toEqual(['response.created', 'response.completed']);
+    const [called] = first.output.filter((item) => item.type === 'function_call');
+    expect(called).toMatchObject({ name: 'look', arguments: '{"q":"h1"}', status: 'completed' });
+    const second = await client.responses.create({ model: 'scripted', tools, input: [{ role: 'user', content: 'h1' }, ...(first.output as OpenAI.Responses.ResponseInputItem[]), { type: 'function_call_output', call_id: called?.call_id ?? '', output: '{"output":1}' }] });
+    expect(second).toMatchObject({ object: 'response', status: 'completed', output_text: 'Here is what I found for h1' });
+    await expect(client.responses.create({ model: 'scripted', input: 'x', previous_response_id: first.id })).rejects.toMatchObject({ status: 400, param: 'previous_response_id' });
+  });
+
+  it('throws when a response breaks off', async () => {
+    const { client } = await setUp((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(`data: ${JSON.stringify({ type: 'response.created', sequence_number: 0, response: { id: 'r', object: 'response', status: 'in_progress', output: [] } })}\n\n`, () => response.destroy());
+    });
+    const kinds: string[] = [];
+    const read = async (): Promise<void> => {
+      for await (const event of await client.responses.create({ model: 'real', input: 'x', stream: true })) kinds.push(event.type);
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'model_unavailable' });
+    expect(kinds).toEqual(['response.created']);
+    await expect(client.responses.stream({ model: 'real', input: 'x' }).finalResponse()).rejects.toBeInstanceOf(OpenAI.APIError);
+  });
+
   it('gets errors of the classes that it knows, and repeats only what may be repeated', async () => {
     const { client, url, asked } = await setUp((response) => void response.writeHead(400, { 'content-type': 'application/json' }).end('{"error":{"message":"too long","code":"context_length_exceeded","param":"messages"}}'));
     await expect(client.chat.completions.create(HELLO)).rejects.toMatchObject({ status: 400, code: 'context_length_exceeded', param: 'messages', message: expect.stringContaining('too long') });
@@ -187,7 +283,7 @@ describe('the official client', () => {
     const broken = await setUp((response) => void response.writeHead(500).end());
     await expect(broken.client.chat.completions.create(HELLO)).rejects.toMatchObject({ status: 502 });
     expect(broken.asked()).toBe(1);
-    const busy = await setUp((response) => void (busy.asked() === 1 ? response.writeHead(429, { 'retry-after-ms': '5' }).end() : streaming(chunk({ role: 'assistant', content: 'x' }, 'stop'), END)(response, {})));
+    const busy = await setUp((response) => void (busy.asked() === 1 ? response.writeHead(429, { 'retry-after-ms': '5' }).end() : streaming(chunk({ role: 'assistant', content: 'x' }, 'stop'), END)(response, {}, '')));
     expect((await busy.client.chat.completions.stream(HELLO).finalChatCompletion()).choices[0]?.message.content).toBe('x');
     expect(busy.asked()).toBe(2);
   });
