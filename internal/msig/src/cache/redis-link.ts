@@ -44,139 +44,155 @@ const UNANSWERED_PROBES_MAX = 8;
 /** Commands that wait for their answer; more are refused. */
 const COMMANDS_MAX = 10_000;
 
+interface LinkState {
+  readonly url: string;
+  readonly place: string;
+  readonly deps: RedisLinkDeps;
+  client: RedisClient | null;
+  isReady: boolean;
+  isClosed: boolean;
+  /** Answers in a row that came too late. */
+  late: number;
+  connections: number;
+  isOutageLogged: boolean;
+  isRefusalLogged: boolean;
+  /** Until the next attempt to connect. */
+  waiting: NodeJS.Timeout | null;
+  probing: NodeJS.Timeout | null;
+}
+
 /** Connects in the background. Errors: `invalid_input` when the URL cannot be used. */
-export function openRedisLink(url: string, { log, random }: RedisLinkDeps): RedisLink {
-  const place = placeOf(url);
-  let client: RedisClient | null = null;
-  let isReady = false;
-  let isClosed = false;
-  let late = 0;
-  let connections = 0;
-  let isOutageLogged = false;
-  let isRefusalLogged = false;
-  let waiting: NodeJS.Timeout | null = null;
-  let probing: NodeJS.Timeout | null = null;
-
-  const noteOutage = (why: string): void => {
-    if (isOutageLogged || isClosed) return;
-    isOutageLogged = true;
-    log(`Redis at ${place} is away (${why}); what it does is off until it is back.`);
-  };
-  const noteReturn = (): void => {
-    late = 0;
-    isRefusalLogged = false;
-    if (isOutageLogged) log(`Redis at ${place} is back.`);
-    isOutageLogged = false;
-  };
-  /** The server is there and says no: a full memory, a read-only replica, a right that is missing. */
-  const noteRefusal = (reason: unknown): void => {
-    if (isRefusalLogged || !isReady) return;
-    isRefusalLogged = true;
-    log(`Redis at ${place} refused a command (${describe(reason)}); the next refusals are not logged.`);
-  };
-
-  const connect = async (attempt: number): Promise<void> => {
-    const mine = connectTo(url);
-    client = mine;
-    // Without a listener an error event would end the process; what it says comes with `terminated`.
-    mine.on('error', () => undefined);
-    mine.once('terminated', (cause: Error) => {
-      if (client !== mine || !isReady) return;
-      noteOutage(describe(cause));
-      reconnect(1);
-    });
-    // A frozen server accepts connections, and then says nothing.
-    const opened = await withinMs(CONNECT_TIMEOUT_MS, mine.connect());
-    if (client !== mine) return discard(mine);
-    if (opened === LATE || opened instanceof Refused) {
-      noteOutage(opened === LATE ? `no answer within ${CONNECT_TIMEOUT_MS} ms` : describe(opened.reason));
-      return reconnect(attempt + 1);
-    }
-    // It may have gone again in the same moment, before anybody listened.
-    if (!mine.isReady) return reconnect(attempt + 1);
-    isReady = true;
-    connections += 1;
-    noteReturn();
-  };
-
-  const reconnect = (attempt: number): void => {
-    if (client !== null) discard(client);
-    client = null;
-    isReady = false;
-    stopProbing();
-    if (isClosed) return;
-    const waitMs = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** Math.min(attempt - 1, 10)) * (0.5 + random() / 2);
-    waiting = setTimeout(() => void connect(attempt), waitMs).unref();
-  };
-
-  const noteLate = (): void => {
-    late += 1;
-    if (late < LATE_IN_A_ROW_MAX || probing !== null) return;
-    noteOutage(`${late} answers in a row took too long`);
-    probe();
-  };
-
-  /** Asks until the server answers. Rare, so each probe may take its time. */
-  const probe = (): void => {
-    const mine = client;
-    if (mine === null) return;
-    let unanswered = 0;
-    const ask = (): void => {
-      if (unanswered === UNANSWERED_PROBES_MAX) return reconnect(1);
-      unanswered += 1;
-      void answered(mine);
-    };
-    probing = setInterval(ask, PROBE_INTERVAL_MS).unref();
-    ask();
-  };
-
-  const answered = async (mine: RedisClient): Promise<void> => {
-    try {
-      await mine.ping();
-    } catch {
-      return;
-    }
-    if (client !== mine) return;
-    stopProbing();
-    noteReturn();
-  };
-
-  const stopProbing = (): void => {
-    if (probing !== null) clearInterval(probing);
-    probing = null;
-  };
-
-  const isUp = (): boolean => isReady && late < LATE_IN_A_ROW_MAX;
+export function openRedisLink(url: string, deps: RedisLinkDeps): RedisLink {
+  const link: LinkState = { url, place: placeOf(url), deps, client: null, isReady: false, isClosed: false, late: 0, connections: 0, isOutageLogged: false, isRefusalLogged: false, waiting: null, probing: null };
   return {
-    isUp,
-    run: async (work, timeoutMs = COMMAND_TIMEOUT_MS) => {
-      if (!isUp() || client === null) return null;
-      const answer = await withinMs(timeoutMs, work(client));
-      if (answer === LATE) noteLate();
-      else if (answer instanceof Refused) noteRefusal(answer.reason);
-      else {
-        late = 0;
-        return answer;
-      }
-      return null;
-    },
-    connections: () => connections,
-    tried: connect(1),
+    isUp: () => isUp(link),
+    run: (work, timeoutMs = COMMAND_TIMEOUT_MS) => runOn(link, work, timeoutMs),
+    connections: () => link.connections,
+    tried: connect(link, 1),
     close: async () => {
-      isClosed = true;
-      isReady = false;
-      if (waiting !== null) clearTimeout(waiting);
-      stopProbing();
-      const last = client;
-      client = null;
-      if (last !== null) discard(last);
+      link.isClosed = true;
+      if (link.waiting !== null) clearTimeout(link.waiting);
+      letGo(link);
     },
   };
 }
 
+const isUp = ({ isReady, late }: LinkState): boolean => isReady && late < LATE_IN_A_ROW_MAX;
+
+async function runOn<T>(link: LinkState, work: (client: RedisClient) => Promise<T>, timeoutMs: number): Promise<T | null> {
+  if (!isUp(link) || link.client === null) return null;
+  const answer = await withinMs(timeoutMs, work(link.client));
+  if (answer === LATE) {
+    noteLate(link);
+    return null;
+  }
+  if (answer instanceof Refused) {
+    noteRefusal(link, answer.reason);
+    return null;
+  }
+  link.late = 0;
+  return answer;
+}
+
+async function connect(link: LinkState, attempt: number): Promise<void> {
+  const mine = connectTo(link.url);
+  link.client = mine;
+  // Without a listener an error event would end the process; what it says comes with `terminated`.
+  mine.on('error', () => undefined);
+  mine.once('terminated', (cause: Error) => {
+    if (link.client !== mine || !link.isReady) return;
+    noteOutage(link, describe(cause));
+    reconnect(link, 1);
+  });
+  // A frozen server accepts connections, and then says nothing.
+  const opened = await withinMs(CONNECT_TIMEOUT_MS, mine.connect());
+  if (link.client !== mine) return discard(mine);
+  if (opened === LATE || opened instanceof Refused) {
+    noteOutage(link, opened === LATE ? `no answer within ${CONNECT_TIMEOUT_MS} ms` : describe(opened.reason));
+    return reconnect(link, attempt + 1);
+  }
+  // It may have gone again in the same moment, before anybody listened.
+  if (!mine.isReady) return reconnect(link, attempt + 1);
+  link.isReady = true;
+  link.connections += 1;
+  noteReturn(link);
+}
+
+function reconnect(link: LinkState, attempt: number): void {
+  letGo(link);
+  if (link.isClosed) return;
+  const waitMs = Math.min(RECONNECT_MAX_MS, RECONNECT_MIN_MS * 2 ** Math.min(attempt - 1, 10)) * (0.5 + link.deps.random() / 2);
+  link.waiting = setTimeout(() => void connect(link, attempt), waitMs).unref();
+}
+
+function letGo(link: LinkState): void {
+  const last = link.client;
+  link.client = null;
+  link.isReady = false;
+  stopProbing(link);
+  if (last !== null) discard(last);
+}
+
+function noteLate(link: LinkState): void {
+  link.late += 1;
+  if (link.late < LATE_IN_A_ROW_MAX || link.probing !== null) return;
+  noteOutage(link, `${link.late} answers in a row took too long`);
+  probe(link);
+}
+
+/** Asks until the server answers. Rare, so each probe may take its time. */
+function probe(link: LinkState): void {
+  const mine = link.client;
+  if (mine === null) return;
+  let unanswered = 0;
+  const ask = (): void => {
+    if (unanswered === UNANSWERED_PROBES_MAX) return reconnect(link, 1);
+    unanswered += 1;
+    void ping(link, mine);
+  };
+  link.probing = setInterval(ask, PROBE_INTERVAL_MS).unref();
+  ask();
+}
+
+async function ping(link: LinkState, mine: RedisClient): Promise<void> {
+  try {
+    await mine.ping();
+  } catch {
+    return;
+  }
+  if (link.client !== mine) return;
+  stopProbing(link);
+  noteReturn(link);
+}
+
+function stopProbing(link: LinkState): void {
+  if (link.probing !== null) clearInterval(link.probing);
+  link.probing = null;
+}
+
+function noteOutage(link: LinkState, why: string): void {
+  if (link.isOutageLogged || link.isClosed) return;
+  link.isOutageLogged = true;
+  link.deps.log(`Redis at ${link.place} is away (${why}); what it does is off until it is back.`);
+}
+
+function noteReturn(link: LinkState): void {
+  link.late = 0;
+  link.isRefusalLogged = false;
+  if (link.isOutageLogged) link.deps.log(`Redis at ${link.place} is back.`);
+  link.isOutageLogged = false;
+}
+
+/** The server is there and says no: a full memory, a read-only replica, a right that is missing. */
+function noteRefusal(link: LinkState, reason: unknown): void {
+  if (link.isRefusalLogged || !link.isReady) return;
+  link.isRefusalLogged = true;
+  link.deps.log(`Redis at ${link.place} refused a command (${describe(reason)}); the next refusals are not logged.`);
+}
+
 /** RESP 2, which every server and proxy speaks. Reconnecting is ours: the client's own would keep a dead connection. */
 function connectTo(url: string) {
-  const client = createClient({
+  return createClient({
     url,
     RESP: 2,
     disableOfflineQueue: true,
@@ -185,7 +201,6 @@ function connectTo(url: string) {
     commandOptions: { timeout: 0 },
     socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
   });
-  return client;
 }
 
 const LATE = Symbol('late');

@@ -20,22 +20,9 @@ const WRITE_TIMEOUT_MS = 500;
 const AS_BYTES = { [RESP_TYPES.BLOB_STRING]: Buffer } as const;
 
 export function createRedisVectors(link: RedisLink, { prefix, maxEntries, fallback, log }: RedisVectorsOptions): VectorStore {
-  /** Of the connection with this number. */
-  let seen = { connection: 0, hasVectors: false };
+  const hasVectors = createVectorCheck(link, log);
   const setKey = (scope: string): string => `${prefix}v1:${scope}`;
   const answerKey = ({ scope, id }: Omit<VectorPlace, 'tenantId'>): string => `${prefix}s1:${scope}:${id}`;
-
-  /** Asked once for each connection: after a reconnect it may be another server. */
-  const hasVectors = async (): Promise<boolean> => {
-    if (!link.isUp()) return false;
-    const connection = link.connections();
-    if (seen.connection === connection) return seen.hasVectors;
-    const info = await link.run((client) => client.sendCommand<readonly unknown[]>(['COMMAND', 'INFO', 'VADD', 'VSIM']));
-    if (info === null) return false;
-    seen = { connection, hasVectors: info.length === 2 && info.every(Array.isArray) };
-    if (!seen.hasVectors) log('This Redis has no vector sets (they come with 8.0): the semantic cache keeps its vectors in the process.');
-    return seen.hasVectors;
-  };
 
   const remove = async (scope: string, id: string): Promise<void> => {
     await link.run((client) => client.sendCommand(['VREM', setKey(scope), id]), WRITE_TIMEOUT_MS);
@@ -86,6 +73,21 @@ export function createRedisVectors(link: RedisLink, { prefix, maxEntries, fallba
       return bytes;
     },
     close: () => fallback.close(),
+  };
+}
+
+/** Asked once for each connection: after a reconnect it may be another server. */
+function createVectorCheck(link: RedisLink, log: (line: string) => void): () => Promise<boolean> {
+  let seen = { connection: 0, hasVectors: false };
+  return async () => {
+    if (!link.isUp()) return false;
+    const connection = link.connections();
+    if (seen.connection === connection) return seen.hasVectors;
+    const info = await link.run((client) => client.sendCommand<readonly unknown[]>(['COMMAND', 'INFO', 'VADD', 'VSIM']));
+    if (info === null) return false;
+    seen = { connection, hasVectors: info.length === 2 && info.every(Array.isArray) };
+    if (!seen.hasVectors) log('This Redis has no vector sets (they come with 8.0): the semantic cache keeps its vectors in the process.');
+    return seen.hasVectors;
   };
 }
 
