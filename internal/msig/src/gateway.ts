@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { trace } from '@opentelemetry/api';
 import type { Tracer } from '@opentelemetry/api';
 import { PlatformError } from '@openeaap/kernel';
@@ -7,7 +8,6 @@ import type { Accountant, MeteredAccess } from './accounting/accountant.ts';
 import { createUsageMeter } from './accounting/usage-meter.ts';
 import type { UsageMeter } from './accounting/usage-meter.ts';
 import { createReplyAssembler } from './answer/reply-assembler.ts';
-import { linkAbort } from './backends/link-abort.ts';
 import type { AnswerCache, CacheControl, CacheOutcome } from './cache/answer-cache.ts';
 import type { BackendConfig, BackendType, GatewayConfig } from './config/gateway-config.ts';
 import { createInvoke } from './invoke.ts';
@@ -154,7 +154,9 @@ export interface GatewayEvent {
 /** Errors: `invalid_input` when a script cannot be used. */
 export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway {
   const meter = createUsageMeter();
-  const closing = linkAbort(new AbortController().signal);
+  const closing = new AbortController();
+  // Every request under way listens to it.
+  setMaxListeners(0, closing.signal);
   const tracer = deps.tracer ?? trace.getTracer('@openeaap/msig');
   let live = openFleetOf(config, deps);
   const retired = new Set<Promise<void>>();
