@@ -80,11 +80,11 @@ interface ReadRow extends CounterRow {
 /** Which one did not fit, as far as it can be told a moment later: somebody may have given back meanwhile. */
 async function explain(db: Queryable, tenantId: string, draws: readonly LimitDraw[], at: number | null): Promise<LimitTake> {
   const { rows } = await run<ReadRow>(db, READ_LIMITS, [tenantId, draws.map(({ counter }) => counter), at]);
-  const [first] = rows;
-  const nowMs = Number(first?.now_ms ?? 0);
+  const [time] = rows;
+  const nowMs = Number(time?.now_ms ?? 0);
   const counters = new Map(rows.flatMap((row) => (row.counter === null ? [] : [[row.counter, toCounter(row)] as const])));
   const stateOf = ({ counter, window }: LimitDraw): LimitCounter => {
-    const bucket = window === 'total' ? 0 : Number(first?.[window] ?? 0);
+    const bucket = window === 'total' ? 0 : Number(time?.[window] ?? 0);
     const state = counters.get(counter) ?? { bucket, used: 0, before: 0 };
     if (bucket <= state.bucket) return state;
     return { bucket, used: 0, before: bucket === state.bucket + 1 ? state.used : 0 };
@@ -94,7 +94,8 @@ async function explain(db: Queryable, tenantId: string, draws: readonly LimitDra
     const share = draw.window === 'minute' ? Math.min(1, Math.max(0, bucket + 1 - nowMs / MINUTE_MS)) : 0;
     return draw.limit - draw.amount - used - before * share;
   });
-  const index = Math.max(0, free.indexOf(Math.min(...free)));
+  const first = free.findIndex((left) => left < 0);
+  const index = first === -1 ? free.indexOf(Math.min(...free)) : first;
   const draw = draws[index];
   return { kind: 'exceeded', nowMs, index, state: draw === undefined ? { bucket: 0, used: 0, before: 0 } : stateOf(draw) };
 }
