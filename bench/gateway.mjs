@@ -2,7 +2,8 @@
 // of the same double of a model server. Nothing here is a test. bench/README.md says what exactly is measured.
 //   -- --quick                          a short look
 //   -- --rounds 3                       how often everything is repeated
-//   -- --only openeaap,bare,portkey     these (direct is always there); --scenarios miss,streams: only these
+//   -- --only openeaap,bare,portkey     these (direct is always there)
+//   -- --scenarios miss,streams         only these (miss, hit, streams, burst, big, slow, memory)
 //   -- --memory-seconds 60              how long the long run is
 //   -- --profile FOLDER                 ours alone under load, with a CPU profile (.cpuprofile) and its functions by their own time
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -36,7 +37,7 @@ const { values } = parseArgs({
 });
 const say = (line) => console.error(`  ${line}`);
 const shape = toShape(values);
-const chosen = choose(GATEWAYS, values.profile === undefined ? values.only : 'openeaap', 'key', (key) => key === 'direct');
+const chosen = choose(values.only === undefined ? GATEWAYS.filter(({ optional }) => optional !== true) : GATEWAYS, values.profile === undefined ? values.only : 'openeaap', 'key', (key) => key === 'direct');
 const scenarios = choose(SCENARIOS, values.scenarios, 'name', () => false);
 
 if (!values['no-build']) ensureReady();
@@ -116,7 +117,7 @@ function toShape({ quick, rounds, 'memory-seconds': memorySeconds, profile: prof
   const memoryMs = toCount('memory-seconds', memorySeconds ?? (quick ? '10' : '60')) * 1_000;
   const common = { rounds: count, connections: [1, 16, 64], streamConnections: [1, 16], paceMs: 4, slowStreams: 1_000, memoryMs };
   if (profileFolder !== undefined) return { ...common, warmMs: 2_000, loadMs: 5_000, streamMs: 2_000, slowMs: 3_000, connections: [16] };
-  return quick ? { ...common, warmMs: 1_500, loadMs: 1_000, streamMs: 1_500, slowMs: 5_000 } : { ...common, warmMs: 4_000, loadMs: 3_000, streamMs: 6_000, slowMs: 10_000 };
+  return quick ? { ...common, warmMs: 1_500, loadMs: 1_000, streamMs: 1_500, slowMs: 5_000 } : { ...common, warmMs: 4_000, loadMs: 2_500, streamMs: 5_000, slowMs: 10_000 };
 }
 
 /** `names` as they were asked for, with commas; not given: all. */

@@ -1,5 +1,6 @@
 // Who is measured. Each starts as a process of its own in front of the upstream double and says how it is asked.
 // `rate`: requests per second that it can bear for long, where that is not 1,000.
+// `optional`: only when it is asked for by name, for all together take long.
 // `ownMemory`: of the process that serves, without the database that it brings along.
 // `start({ upstream, folder, flags })` resolves to `{ pid, target, stop }`; a target is what requests.mjs needs.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -19,9 +20,10 @@ export const GATEWAYS = [
   { key: 'direct', label: 'no gateway', start: startDirect },
   { key: 'bare', label: 'bare undici proxy', start: startBareProxy },
   { key: 'openeaap', label: 'OpenEAAP', caches: true, ownMemory: true, start: async (stage) => startOpenEaap({ ...stage, gatewayPort: await freePort() }) },
+  { key: 'openeaap-limits', label: 'OpenEAAP, key with limits', caches: true, ownMemory: true, rate: 200, start: async (stage) => startOpenEaap({ ...stage, gatewayPort: await freePort(), withLimits: true }) },
   { key: 'portkey', label: 'Portkey gateway', npm: '@portkey-ai/gateway', rate: 200, start: startPortkey },
   { key: 'litellm', label: 'LiteLLM proxy, 1 worker', caches: true, python: 'litellm', rate: 20, start: (stage) => startLiteLlm(stage, 1) },
-  { key: 'litellm-2', label: 'LiteLLM proxy, 2 workers', python: 'litellm', rate: 20, start: (stage) => startLiteLlm(stage, 2) },
+  { key: 'litellm-2', label: 'LiteLLM proxy, 2 workers', optional: true, python: 'litellm', rate: 20, start: (stage) => startLiteLlm(stage, 2) },
   { key: 'sglang', label: 'SGLang router (Rust)', python: 'sglang-router', start: startSglangRouter },
 ];
 

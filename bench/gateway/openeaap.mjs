@@ -1,5 +1,5 @@
 // OpenEAAP as it is run: the whole server with its embedded database, asked at the gateway's door with a virtual key that its
-// REST API made. Authentication, routing, limits, the ledger, metrics and the cache in the process are on.
+// REST API made. Authentication, routing, the ledger, metrics and the cache in the process are on.
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../../tools/bootstrap.mjs';
@@ -13,20 +13,21 @@ const POLL_MS = 50;
 const L1_BYTES = 16 * 2 ** 20;
 /** For 1,000 slow streams at one server. */
 const AT_ONCE = 2_000;
-/** Limits hold, so that they are counted, and are never reached. */
+/** Never reached: what it costs to count them, exact over all nodes, in PostgreSQL. */
 const LIMITS = { requests_per_minute: 100_000_000, tokens_per_day: 1_000_000_000_000 };
 
-export async function startOpenEaap({ upstream, folder, flags, gatewayPort }) {
-  const configDir = path.join(folder, 'configs');
+export async function startOpenEaap({ upstream, folder, flags, gatewayPort, withLimits = false }) {
+  const home = path.join(folder, withLimits ? 'limits' : 'openeaap');
+  const configDir = path.join(home, 'configs');
   mkdirSync(configDir, { recursive: true });
   cpSync(path.join(root, 'configs'), configDir, { recursive: true });
   // JSON is YAML.
   writeFileSync(path.join(configDir, 'msig.yaml'), JSON.stringify(toConfig(upstream)));
-  const args = ['--port', '0', '--data-dir', path.join(folder, 'data'), '--config-dir', configDir, '--policy-dir', path.join(root, 'policies'), '--json'];
+  const args = ['--port', '0', '--data-dir', path.join(home, 'data'), '--config-dir', configDir, '--policy-dir', path.join(root, 'policies'), '--json'];
   const program = startProgram(process.execPath, [...NODE_FLAGS, ...flags, path.join(root, 'cmd/openeaap-server/dist/main.js'), ...args], { NODE_ENV: 'production', LOG_LEVEL: 'warn', OPENEAAP_GATEWAY_PORT: String(gatewayPort), OPENEAAP_DRAIN_SECONDS: '1' });
   try {
     const { url, api_key: apiKey } = await firstJson(program);
-    const key = await createKey(url, apiKey);
+    const key = await createKey(url, apiKey, withLimits ? { limits: LIMITS } : {});
     return { pid: program.child.pid, target: { host: '127.0.0.1', port: gatewayPort, path: '/v1/chat/completions', headers: { authorization: `Bearer ${key}` } }, stop: () => stop(program) };
   } catch (error) {
     program.child.kill('SIGKILL');
@@ -44,8 +45,8 @@ function toConfig(upstream) {
   };
 }
 
-async function createKey(url, apiKey) {
-  const response = await fetch(`${url}/api/v1/model-keys`, { method: 'POST', headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }, body: JSON.stringify({ name: `bench-${process.pid}-${Date.now()}`, limits: LIMITS }), signal: AbortSignal.timeout(10_000) });
+async function createKey(url, apiKey, more) {
+  const response = await fetch(`${url}/api/v1/model-keys`, { method: 'POST', headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }, body: JSON.stringify({ name: `bench-${process.pid}-${Date.now()}`, ...more }), signal: AbortSignal.timeout(10_000) });
   const text = await response.text();
   if (response.status !== 201) throw new Error(`No virtual key could be made: ${response.status} ${text}`);
   const { key } = JSON.parse(text);

@@ -8,7 +8,7 @@ const GRACE_MS = 90_000;
 export const BIG_BYTES = 400_000;
 const BIG_PAUSE_MS = 50;
 const SLOW_PACE_MS = 200;
-const RSS_EVERY_MS = 5_000;
+const RSS_EVERY_MS = 2_000;
 /** Requests per second of the long run, where a contender does not say less. */
 const MEMORY_RATE = 1_000;
 
