@@ -3,7 +3,8 @@ import { PlatformError, toPlatformError } from '@openeaap/kernel';
 import type { Access } from './access.ts';
 import type { Backend, RequestReply, TokenCounts } from './backends/backend.ts';
 import type { BackendConfig } from './config/gateway-config.ts';
-import type { AnswerRestorer, EgressFact, EgressGuard } from './privacy/egress-guard.ts';
+import { toDeniedFact } from './privacy/create-egress-guard.ts';
+import type { AnswerRestorer, EgressFact, EgressGuard, EgressPass } from './privacy/egress-guard.ts';
 import type { ModelRequest } from './request/model-request.ts';
 import type { Fleet, TryOutcome } from './routing/fleet.ts';
 
@@ -129,20 +130,18 @@ interface Sent {
 }
 
 /** Masks, and writes down what leaves before it does. A refusal is written down too. */
-async function letOut(deps: TurnsDeps, { request, access }: Turns, backend: BackendConfig): Promise<Sent> {
+async function letOut(deps: TurnsDeps, { request, access }: Turns, { name, endpoints }: BackendConfig): Promise<Sent> {
+  const egress = { request, access, backend: { name, endpoint: endpoints[0] ?? '' } };
+  let pass: EgressPass;
   try {
-    const pass = deps.guard.prepare(request, access, { name: backend.name, endpoint: backend.endpoints[0] ?? '' });
-    await deps.auditEgress(pass.fact);
-    return pass;
+    pass = deps.guard.prepare(request, access, egress.backend);
   } catch (thrown) {
     const error = toPlatformError(thrown);
-    if (error.code === 'policy_denied') await deps.auditEgress(deniedFact({ request, access }, backend, String(error.details['reason'] ?? error.code)));
+    await deps.auditEgress(toDeniedFact(egress, error));
     throw error;
   }
-}
-
-function deniedFact({ request, access }: Pick<Turns, 'request' | 'access'>, backend: BackendConfig, reason: string): EgressFact {
-  return { access, backend: backend.name, host: new URL(backend.endpoints[0] ?? '').hostname, kind: request.kind, decision: 'denied', found: {}, bytes: 0, reason };
+  await deps.auditEgress(pass.fact);
+  return pass;
 }
 
 interface AtServer extends Pick<AtBackend, 'backend'> {

@@ -8,7 +8,7 @@ import { callerOf } from '../route-context.ts';
 import { toAuditVerificationView, toAuditView, toPage } from '../to-view.ts';
 import { AuditVerificationView, AuditView, pageOf, refTo } from '../view-schema.ts';
 
-const ACTIONS: AuditAction[] = ['tool_call', 'llm_invoke', 'approval_grant', 'approval_request', 'approval_vote', 'approval_escalation', 'run_status', 'agent_change', 'policy_change', 'plugin_change', 'model_key_change', 'trigger', 'schedule_change', 'schedule_fire', 'feedback', 'run_archive'];
+const ACTIONS: AuditAction[] = ['tool_call', 'llm_invoke', 'model_egress', 'approval_grant', 'approval_request', 'approval_vote', 'approval_escalation', 'run_status', 'agent_change', 'policy_change', 'plugin_change', 'model_key_change', 'trigger', 'schedule_change', 'schedule_fire', 'feedback', 'run_archive'];
 
 const AuditQuery = Strict({
   run_id: Type.Optional(Uuid('Only rows of this run.')),
