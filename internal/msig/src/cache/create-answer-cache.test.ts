@@ -248,6 +248,14 @@ describe('equal requests at once', () => {
     expect(made).toBe(4);
   });
 
+  it('are not led by one whose answer may not be kept', async () => {
+    const cache = makeCache();
+    const produce = counting();
+    const both = [{ control: { write: false } }, {}].map((changes) => cache.through(callOf(HELLO, changes), produce));
+    expect((await Promise.all(both)).map(({ cache: outcome }) => outcome.state)).toEqual(['miss', 'miss']);
+    expect((await cache.through(callOf(HELLO), produce)).cache.level).toBe('l1');
+  });
+
   it('give everybody a fault of the request, and let others try where the fault was the leader\'s', async () => {
     const cache = makeCache();
     let made = 0;
@@ -268,14 +276,19 @@ describe('equal requests at once', () => {
   it('are tried by each alone after two failures of others', async () => {
     const cache = makeCache();
     let made = 0;
+    let atOnce = 0;
+    let mostAtOnce = 0;
     const produce: Produce = async () => {
       made += 1;
-      await Promise.resolve();
+      mostAtOnce = Math.max(mostAtOnce, (atOnce += 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      atOnce -= 1;
       throw new PlatformError('model_unavailable', 'Down.');
     };
     const all = await Promise.allSettled(Array.from({ length: 10 }, () => cache.through(callOf(HELLO), produce)));
     expect(all.every(({ status }) => status === 'rejected')).toBe(true);
     expect(made).toBe(10);
+    expect(mostAtOnce).toBe(8);
     expect(cache.sizes().flights).toBe(0);
   });
 });

@@ -126,6 +126,18 @@ describe('readers of one answer', () => {
     expect(other.got).toEqual([chunk('a'), chunk('b')]);
   });
 
+  it('let go a source that they held back when the last of them leaves', async () => {
+    const cache = makeCache();
+    const from = source();
+    const full = callOf(BODY, { onChunk: () => new Promise(() => undefined) });
+    const leading = cache.through(full, from);
+    const held = from.send(chunk('a'));
+    full.leave();
+    await expect(leading).rejects.toMatchObject({ code: 'cancelled' });
+    await held;
+    expect(from.send(chunk('b'))).toBeNull();
+  });
+
   it('all have the error that comes after the first chunk', async () => {
     const cache = makeCache();
     const from = source();
