@@ -30,7 +30,6 @@ describe('parseConfig', () => {
   test.each([
     [['--role', 'worker'], /--role takes api, orchestrator, gateway, with commas between them, not "worker"/],
     [['--role', 'orchestrator'], /Write orchestrator,gateway/],
-    [['--role', 'gateway'], /Add api or orchestrator/],
     [['--role', 'api', '--demo'], /the demo needs every role/],
   ])('%j is refused with the cure', (argv, message) => {
     expect(() => parse(argv)).toThrow(message);

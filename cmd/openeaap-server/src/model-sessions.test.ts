@@ -28,7 +28,7 @@ const NO_EGRESS = {
   saltKey: 'salts',
 };
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
-const STEP: StepIdentity = { tenantId: 't', runId: 'r', stepId: 's', tool: null, agentId: 'a', userId: 'u', traceId: TRACE_ID, maxTokens: 1_000, timeoutMs: 20_000, sensitivity: 1 };
+const STEP: StepIdentity = { tenantId: 't', runId: 'r', stepId: 's', tool: null, agentId: 'a', userId: 'u', traceId: TRACE_ID, maxTokens: 1_000, timeoutMs: 20_000, sensitivity: 1, models: null };
 
 interface Asked {
   readonly maxTokens: number | undefined;
@@ -79,6 +79,12 @@ const call = (changes: Partial<AskCall> = {}): AskCall => ({ signal: new AbortCo
 const use = (tokens: number) => ({ response, maxTokens = Infinity }: Asked): void => void response.end(chunk({ role: 'assistant', content: 'x' }) + finish(Math.min(tokens, maxTokens)));
 
 describe('a credential', () => {
+  it('of an agent with a list of models opens these alone', async () => {
+    const { sessions } = await setUp(use(1));
+    await enter(sessions, { models: ['up'] }).session.ask('chat', body({ model: 'up' }), call());
+    await expect(enter(sessions, { models: ['another'] }).session.ask('chat', body({ model: 'up' }), call())).rejects.toMatchObject({ code: 'permission_denied' });
+  });
+
   it('opens the models for its step alone, and nothing after it was revoked', async () => {
     const { sessions } = await setUp(use(1));
     const { session, credential } = enter(sessions);

@@ -226,7 +226,7 @@ export function toAgentView({ agent, current }: AgentDetail): View<'AgentView'> 
       reasoning: configuration.reasoning,
       system_prompt: configuration.systemPrompt,
       tools: [...configuration.tools],
-      model: { name: model.name, temperature: model.temperature, max_tokens: model.maxTokens, tool_calling: model.toolCalling },
+      model: { name: model.name, temperature: model.temperature, max_tokens: model.maxTokens, tool_calling: model.toolCalling, ...(model.allowed === undefined ? {} : { allowed: [...model.allowed] }) },
       max_steps: configuration.maxSteps,
       think_timeout_ms: configuration.thinkTimeoutMs,
       dry_run: configuration.dryRun,

@@ -286,7 +286,7 @@ export const AgentView = component(
       reasoning: Text,
       system_prompt: Text,
       tools: Type.Array(Text),
-      model: Type.Object({ name: Text, temperature: Type.Number(), max_tokens: Type.Integer(), tool_calling: Type.Enum(['native', 'text']) }),
+      model: Type.Object({ name: Text, temperature: Type.Number(), max_tokens: Type.Integer(), tool_calling: Type.Enum(['native', 'text']), allowed: Type.Optional(Type.Array(Text)) }),
       max_steps: Type.Integer(),
       think_timeout_ms: Type.Integer(),
       dry_run: Type.Boolean(),

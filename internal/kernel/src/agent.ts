@@ -48,6 +48,8 @@ export interface AgentModel {
   readonly maxTokens: number;
   /** `native`: the model calls tools by the API; `text`: by the ReAct text form. */
   readonly toolCalling: 'native' | 'text';
+  /** Further backends, models and capabilities that a step of the agent may ask for; not set: all. */
+  readonly allowed?: readonly string[];
 }
 
 export const AGENT_DEFAULTS: AgentConfiguration = {

@@ -32,6 +32,9 @@ function open(config: GatewayConfig, deps: Partial<GatewayDeps> = {}): TestGatew
 
 const ANSWER = { id: 'c', object: 'chat.completion', created: 1, model: 'served', choices: [{ index: 0, message: { role: 'assistant', content: 'hi' }, finish_reason: 'stop' }], usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 } };
 
+/** For behaviours that begin later. */
+const REQUEST = { method: 'POST', path: '/', headers: {}, text: '', body: {} };
+
 function asking(text: string, fields: object = {}) {
   return parseRequest('chat', JSON.stringify({ model: '', messages: [{ role: 'user', content: text }], ...fields }));
 }
@@ -101,7 +104,7 @@ describe('an external backend', () => {
   const SCANNER = createScanner({ policyRules: [{ name: 'phone_number', regex: '\\b\\d{11}\\b', action: 'mask' }], builtin: true });
   const echo: Behaviour = (response, { body }) => {
     const [message] = body['messages'] as readonly { readonly content: string }[];
-    stream(...Array.from(`You said: ${message?.content ?? ''}`, (letter) => delta({ content: letter })), delta({}, 'stop'), usageChunk(1, 1))(response, { method: 'POST', path: '/', headers: {}, body });
+    stream(...Array.from(`You said: ${message?.content ?? ''}`, (letter) => delta({ content: letter })), delta({}, 'stop'), usageChunk(1, 1))(response, { method: 'POST', path: '/', headers: {}, text: '', body });
   };
 
   async function setUp(audit: (fact: EgressFact) => Promise<void> = async () => undefined) {
@@ -169,7 +172,7 @@ describe('with a cache', () => {
   });
 
   it('a hundred equal requests at once are one, and one of them pays', async () => {
-    const server = await serve((response) => void setTimeout(() => json(ANSWER)(response, { method: 'POST', path: '/', headers: {}, body: {} }), 30));
+    const server = await serve((response) => void setTimeout(() => json(ANSWER)(response, REQUEST), 30));
     const { accountant, entries } = bookkeeper();
     const gateway = open(cached(configOf(backendAt(server.url, { prices: per1k(1) }))), { openCache, accountant });
     const answers = await Promise.all(Array.from({ length: 100 }, () => gateway.ask(asking('q'), options())));
@@ -187,7 +190,7 @@ describe('with a cache', () => {
   });
 
   it('whoever pays may leave: what the others wait for is booked all the same', async () => {
-    const server = await serve((response) => void setTimeout(() => json(ANSWER)(response, { method: 'POST', path: '/', headers: {}, body: {} }), 60));
+    const server = await serve((response) => void setTimeout(() => json(ANSWER)(response, REQUEST), 60));
     const { accountant, entries } = bookkeeper();
     const gateway = open(cached(configOf(backendAt(server.url, { prices: per1k(1) }))), { openCache, accountant });
     const leader = new AbortController();
@@ -207,7 +210,7 @@ describe('a changed configuration', () => {
   it('holds for the next request; what is under way ends as it began', async () => {
     let finish: () => void = () => undefined;
     const before = await serve((response) => {
-      finish = () => json({ ...ANSWER, model: 'before' })(response, { method: 'POST', path: '/', headers: {}, body: {} });
+      finish = () => json({ ...ANSWER, model: 'before' })(response, REQUEST);
     });
     const after = await serve(json({ ...ANSWER, model: 'after' }));
     const gateway = open(configOf(backendAt(before.url)));

@@ -9,6 +9,7 @@ import { maskText } from './mask-text.ts';
 import type { Outcome } from './perform-think.ts';
 import { resultEvent } from './plan-acts.ts';
 import type { RunState } from './run-state.ts';
+import { modelsOf } from './models-of.ts';
 import { sensitivityOf } from './sensitivity.ts';
 import { inSpan, traceHeaders } from './spans.ts';
 import { mayHaveHappened, wasNotSent } from './unknown-outcome.ts';
@@ -71,7 +72,7 @@ function credentialsFor(state: RunState, act: ActStep, deps: DriveDeps): Readonl
   const spec = deps.tools.find(act.tool);
   if (spec?.secrets?.includes(STEP_CREDENTIALS.modelToken) !== true) return {};
   const { run, agent } = state;
-  return deps.meter.credentials({ tenantId: run.tenantId, runId: run.id, stepId: act.id, tool: act.tool, agentId: agent.id, userId: run.principal.userId, traceId: run.traceId, maxTokens: agent.configuration.model.maxTokens, timeoutMs: spec.timeoutMs, sensitivity: sensitivityOf(state) });
+  return deps.meter.credentials({ tenantId: run.tenantId, runId: run.id, stepId: act.id, tool: act.tool, agentId: agent.id, userId: run.principal.userId, traceId: run.traceId, maxTokens: agent.configuration.model.maxTokens, timeoutMs: spec.timeoutMs, sensitivity: sensitivityOf(state), models: modelsOf(agent.configuration) });
 }
 
 function succeed(state: RunState, act: ActStep, outcome: ToolOutcome, durationMs: number, deps: DriveDeps): Fragment {

@@ -120,6 +120,8 @@ export interface StepIdentity {
   readonly timeoutMs: number;
   /** Of the most secret knowledge that the run has read before this step. */
   readonly sensitivity: Sensitivity;
+  /** Names that may be asked for; null: all. */
+  readonly models: readonly string[] | null;
 }
 
 export interface TextPort {

@@ -14,6 +14,7 @@ const SETTINGS_KEYS = 100;
 const TOOLS_PER_AGENT = 256;
 const COMPLETION_TOKENS_CEILING = 1_000_000;
 const TEMPERATURE_CEILING = 2;
+const MODELS_PER_AGENT = 64;
 
 const STATUSES: AgentStatus[] = ['draft', 'published', 'deprecated'];
 const Name = (description: string) => Type.String({ minLength: 1, maxLength: NAME_CHARS, pattern: NAME_PATTERN, description });
@@ -24,6 +25,7 @@ const ModelInput = Strict({
   temperature: Type.Optional(Type.Number({ minimum: 0, maximum: TEMPERATURE_CEILING })),
   max_tokens: Type.Optional(Type.Integer({ minimum: 1, maximum: COMPLETION_TOKENS_CEILING })),
   tool_calling: Type.Optional(Type.Unsafe<'native' | 'text'>({ enum: ['native', 'text'] })),
+  allowed: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: NAME_CHARS }), { maxItems: MODELS_PER_AGENT, uniqueItems: true, description: 'Further backends, models and capabilities that steps of the agent may ask for; not given: all. The one of `name` is always allowed.' })),
 });
 
 const ConfigurationInput = Strict({
@@ -130,6 +132,8 @@ function toConfiguration(input: Static<typeof ConfigurationInput>): AgentConfigu
       temperature: model.temperature ?? defaults.model.temperature,
       maxTokens: model.max_tokens ?? defaults.model.maxTokens,
       toolCalling: model.tool_calling ?? defaults.model.toolCalling,
+      // Left out where it is not given: a version that was made before is still the same.
+      ...(model.allowed === undefined ? {} : { allowed: model.allowed }),
     },
     maxSteps: input.max_steps ?? defaults.maxSteps,
     thinkTimeoutMs: input.think_timeout_ms ?? defaults.thinkTimeoutMs,

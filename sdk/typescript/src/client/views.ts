@@ -146,6 +146,7 @@ export interface AgentModel {
   readonly temperature: number;
   readonly max_tokens: number;
   readonly tool_calling: 'native' | 'text';
+  readonly allowed?: readonly string[];
 }
 
 export interface AgentConfiguration {
