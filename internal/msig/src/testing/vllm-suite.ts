@@ -137,38 +137,41 @@ export function describeVllm(served: string, start: () => Promise<ServedVllm>): 
 
     describe('the batch', () => {
       const long = { ...chat('Tell me a story.', 1_500), stream: true };
-      const running = (gateway: TestGateway): number | undefined => gateway.loads().get(server.url)?.running;
+      const load = (gateway: TestGateway): VllmLoad | undefined => gateway.loads().get(server.url);
 
       it('takes the more urgent request first when it is full', async () => {
         const gateway = open();
         const order: string[] = [];
-        const full = Array.from({ length: SUITE_MAX_NUM_SEQS }, () => stream(gateway, { ...long, max_tokens: 60 }));
-        await expect.poll(() => running(gateway), PATIENCE).toBe(SUITE_MAX_NUM_SEQS);
-        const short = async (tag: string, priority: number): Promise<void> => {
-          await ask(gateway, chat(tag, 1), 'chat', { priority });
-          order.push(tag);
-        };
-        const waiting = [short('later', 5)];
-        await expect.poll(() => gateway.loads().get(server.url)?.waiting, PATIENCE).toBe(1);
-        waiting.push(short('sooner', -5));
-        await Promise.all([...full, ...waiting]);
+        const leave = Array.from({ length: SUITE_MAX_NUM_SEQS }, () => new AbortController());
+        const full = Promise.allSettled(leave.map(({ signal }) => stream(gateway, long, 'chat', { signal })));
+        await expect.poll(() => load(gateway)?.running, PATIENCE).toBe(SUITE_MAX_NUM_SEQS);
+        const waiting: Promise<void>[] = [];
+        for (const [tag, priority] of [['later', 5], ['sooner', -5]] as const) {
+          waiting.push(ask(gateway, chat(tag, 1), 'chat', { priority }).then(() => void order.push(tag)));
+          await expect.poll(() => load(gateway)?.waiting, PATIENCE).toBe(waiting.length);
+        }
+        const cancelled = new PlatformError('cancelled', 'gone');
+        leave[0]?.abort(cancelled);
+        await Promise.all(waiting);
         expect(order).toEqual(['sooner', 'later']);
+        for (const each of leave) each.abort(cancelled);
+        await full;
       });
 
       it('is left at once by requests whose client has gone, also by those that wait', async () => {
         const gateway = open();
         const gone = new AbortController();
         const asked = Array.from({ length: SUITE_MAX_NUM_SEQS + 1 }, () => stream(gateway, long, 'chat', { signal: gone.signal }));
-        await expect.poll(() => gateway.loads().get(server.url), PATIENCE).toMatchObject({ running: SUITE_MAX_NUM_SEQS, waiting: 1 });
+        await expect.poll(() => load(gateway), PATIENCE).toMatchObject({ running: SUITE_MAX_NUM_SEQS, waiting: 1 });
         gone.abort(new PlatformError('cancelled', 'gone'));
         expect((await Promise.allSettled(asked)).map((each) => each.status === 'rejected' && (each.reason as PlatformError).code)).toEqual(Array.from(asked, () => 'cancelled'));
         // Each would have taken longer than this for its 1,500 tokens.
-        await expect.poll(() => gateway.loads().get(server.url), { timeout: 1_500, interval: 20 }).toMatchObject({ running: 0, waiting: 0 });
+        await expect.poll(() => load(gateway), { timeout: 1_500, interval: 20 }).toMatchObject({ running: 0, waiting: 0 });
       });
 
       it('is known to the gateway by the server\'s own metrics', async () => {
         const gateway = open();
-        await expect.poll(() => gateway.loads().get(server.url), PATIENCE).toMatchObject({ running: 0, waiting: 0, kvCacheUsage: expect.any(Number) as number } satisfies Partial<Record<keyof VllmLoad, unknown>>);
+        await expect.poll(() => load(gateway), PATIENCE).toMatchObject({ running: 0, waiting: 0, kvCacheUsage: expect.any(Number) as number } satisfies Partial<Record<keyof VllmLoad, unknown>>);
       });
     });
 
