@@ -3,11 +3,12 @@ import type { ChatMessage, ChatRequest, ChatTool, JsonObject, JsonValue } from '
 import { PlatformError } from '@openeaap/kernel';
 import { describe, expect, it } from 'vitest';
 import type { BackendCall } from '../backends/backend.ts';
+import { parseRequest } from '../request/parse-request.ts';
 import { parseScript } from './script.ts';
 import { answerByScript, createScriptedBackend } from './scripted-backend.ts';
 
 const DEPS = { newId: () => '1', now: () => 1_000 };
-const TRIAGE = parseScript('security-triage.yaml', readFileSync(new URL('../../../configs/scripts/security-triage.yaml', import.meta.url), 'utf8'));
+const TRIAGE = parseScript('security-triage.yaml', readFileSync(new URL('../../../../configs/scripts/security-triage.yaml', import.meta.url), 'utf8'));
 const TOOLS = ['search_knowledge', 'check_ip_reputation', 'cmdb_lookup', 'firewall_block_ip'];
 const ALERT_EN = JSON.stringify({ alert_id: 'A-17', title: 'Abnormal login', dst_ip: '10.0.0.9', src_ip: '203.0.113.7', host: 'srv-web-01', user: 'alice' });
 const ALERT_ZH = JSON.stringify({ input: { alert_id: 'A-18', type: '异常登录', src_ip: '203.0.113.7', asset: 'srv-web-01' } });
@@ -168,35 +169,59 @@ describe('the ReAct text form', () => {
   });
 });
 
-const call = (signal: AbortSignal, deltas: string[] = []): BackendCall => ({ signal, deadlineMs: Infinity, onDelta: (text) => void deltas.push(text), onUsage: () => undefined });
+const ACCESS = { tenantId: 't', runId: 'r', stepId: 's', agentId: 'a', userId: 'u', traceId: 'x' };
+const call = (changes: Partial<BackendCall> = {}): BackendCall => ({ signal: new AbortController().signal, endpoint: '', access: ACCESS, maxTokens: null, onChunk: () => null, onUsage: () => undefined, ...changes });
 
 describe('the scripted backend', () => {
   const request: ChatRequest = { model: '', messages: [{ role: 'user', content: 'what is this? 你好 👩‍💻' }] };
+  const asked = (isStream: boolean) => parseRequest('chat', JSON.stringify({ messages: request.messages, stream: isStream }));
+  const contentOf = (document: string | null): string => (JSON.parse(document ?? '') as { readonly choices: readonly [{ readonly message: { readonly content: string } }] }).choices[0].message.content;
 
   it('streams in pieces that add up to the reply, the same each time', async () => {
     const deltas: string[] = [];
     const backend = createScriptedBackend(TRIAGE, DEPS);
-    const reply = await backend.chat(request, call(new AbortController().signal, deltas));
+    const onChunk = (json: string): null => {
+      const { choices: [choice] } = JSON.parse(json) as { readonly choices: readonly [{ readonly delta: { readonly content?: string } }] };
+      if (choice.delta.content !== undefined && choice.delta.content !== '') deltas.push(choice.delta.content);
+      return null;
+    };
+    expect(await backend.ask(asked(true), call({ onChunk }))).toMatchObject({ model: 'scripted-demo', finishReason: 'stop', usage: { estimated: true }, document: null });
+    const whole = await backend.ask(asked(false), call());
     expect(deltas.length).toBeGreaterThan(2);
-    expect(deltas.join('')).toBe(reply.content);
-    expect(await backend.chat(request, call(new AbortController().signal))).toEqual(reply);
-    expect(reply).toMatchObject({ model: 'scripted-demo', finishReason: 'stop', usage: { estimated: true } });
+    expect(deltas.join('')).toBe(contentOf(whole.document));
+    expect(await backend.ask(asked(false), call())).toEqual(whole);
   });
 
   it('stops where a model would that may write no more', async () => {
     const backend = createScriptedBackend(TRIAGE, DEPS);
-    const whole = await backend.chat(request, call(new AbortController().signal));
-    const cut = await backend.chat({ ...request, maxTokens: 5 }, call(new AbortController().signal));
-    expect(cut).toMatchObject({ finishReason: 'length', content: whole.content.slice(0, 20), toolCalls: [], usage: { completionTokens: 5 } });
-    expect(await backend.chat({ ...request, maxTokens: whole.usage.completionTokens }, call(new AbortController().signal))).toEqual(whole);
+    const whole = await backend.ask(asked(false), call());
+    const cut = await backend.ask(asked(false), call({ maxTokens: 5 }));
+    expect(cut).toMatchObject({ finishReason: 'length', usage: { completionTokens: 5 } });
+    expect(contentOf(cut.document)).toBe(contentOf(whole.document).slice(0, 20));
+    expect(await backend.ask(asked(false), call({ maxTokens: whole.usage.completionTokens }))).toEqual(whole);
   });
 
   it('ends its delay when the chat is cancelled', async () => {
     const backend = createScriptedBackend({ ...TRIAGE, delayMs: 60_000 }, DEPS);
     const controller = new AbortController();
-    const chat = backend.chat(request, call(controller.signal));
+    const chat = backend.ask(asked(true), call({ signal: controller.signal }));
     controller.abort();
     await expect(chat).rejects.toThrow('aborted');
+  });
+
+  it('completes a text as it answers a question, and refuses what is none', async () => {
+    const backend = createScriptedBackend(TRIAGE, DEPS);
+    const complete = (fields: object) => backend.ask(parseRequest('completions', JSON.stringify(fields)), call());
+    expect(JSON.parse((await complete({ prompt: 'hello' })).document ?? '')).toMatchObject({ id: 'cmpl-1', object: 'text_completion', choices: [{ index: 0, text: expect.stringMatching(/./), finish_reason: 'stop' }], usage: { estimated: true } });
+    expect(await complete({ prompt: ['hello'] })).toEqual(await complete({ prompt: 'hello' }));
+    for (const [field, fields] of [['prompt', { prompt: [1, 2] }], ['prompt', { prompt: ['a', 'b'] }], ['echo', { prompt: 'a', echo: true }], ['suffix', { prompt: 'a', suffix: 'b' }], ['n', { prompt: 'a', n: 2 }]] as const) {
+      await expect(complete(fields)).rejects.toMatchObject({ code: 'invalid_input', details: { field } });
+    }
+  });
+
+  it.each(['embeddings', 'rerank'] as const)('refuses %s with the cure', async (kind) => {
+    const backend = createScriptedBackend(TRIAGE, DEPS);
+    await expect(backend.ask(parseRequest(kind, '{"input":"x","query":"q","documents":["d"]}'), call())).rejects.toMatchObject({ code: 'invalid_input', message: expect.stringContaining(kind) });
   });
 
   it('says so when no rule matches', () => {

@@ -19,7 +19,7 @@ export interface SeenRequest {
   readonly headers: IncomingHttpHeaders;
   readonly body: Readonly<Record<string, unknown>>;
   /** The body to the letter. */
-  readonly text: string;
+  readonly text?: string;
 }
 
 export type Behaviour = (response: ServerResponse, request: SeenRequest) => void;
