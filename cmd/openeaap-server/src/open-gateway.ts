@@ -21,7 +21,7 @@ import {
   toEgressAudit,
   withOpenAiEnvironment,
 } from '@openeaap/msig';
-import { findLiveModelKey, giveLimits, takeLimits, touchModelKey, writeModelUsage } from '@openeaap/store';
+import { createSemanticStore, findLiveModelKey, giveLimits, takeLimits, touchModelKey, writeModelUsage } from '@openeaap/store';
 import type { ServerConfig } from './config.ts';
 import { followFile } from './follow-file.ts';
 import type { Metrics } from './metrics.ts';
@@ -131,7 +131,7 @@ function openCache({ cache, semanticCache }: GatewayConfig, { parts, redis, hash
     now: Date.now,
     random: Math.random,
     redis,
-    vectors: null,
+    vectors: semanticCache.enabled && semanticCache.backend === 'postgres' ? createSemanticStore(parts.pool, { maxEntries: semanticCache.maxEntries }) : null,
     embed: semanticCache.embeddingBackend === null ? null : createEmbed(gateway, semanticCache.embeddingBackend),
     mayStore: (text) => policy.scanner().scan(text).length === 0,
     hashKey,

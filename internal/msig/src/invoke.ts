@@ -106,14 +106,19 @@ async function answerOf(deps: InvokeDeps, open: OpenFleet, parts: AnswerParts): 
     return { reply: await produce({ signal, onChunk }), cache: OFF };
   }
   return open.cache.through(
-    { request, access: options.access, control: options.cacheControl ?? DEFAULT_CACHE_CONTROL, identity: identityOf(plan), signal, onChunk: toClient, onOutcome: bill.route },
+    { request, access: options.access, control: options.cacheControl ?? DEFAULT_CACHE_CONTROL, identity: identityOf(plan, request, options.maxTokens ?? null), signal, onChunk: toClient, onOutcome: bill.route },
     produce,
   );
 }
 
-/** Whatever order the plan has today, the same backends may answer. */
-function identityOf(plan: readonly BackendConfig[]): string {
-  return plan.length === 1 ? (plan[0]?.name ?? '') : plan.map(({ name }) => name).toSorted().join('|');
+/**
+ * What may answer, in one text: whatever order the plan has today, the same backends with the same
+ * models; an adapter is another model; and a bound that stands beside the body, for it cuts answers.
+ */
+function identityOf(plan: readonly BackendConfig[], { model }: ModelRequest, maxTokens: number | null): string {
+  const names = plan.map((backend) => `${backend.name}=${backend.adapters.includes(model) ? model : backend.model}`);
+  const all = names.length === 1 ? (names[0] ?? '') : names.toSorted().join('|');
+  return maxTokens === null ? all : `${all}#${maxTokens}`;
 }
 
 /** What one call has used, and who is to be told. */
