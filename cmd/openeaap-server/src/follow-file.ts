@@ -22,6 +22,7 @@ export function followFile({ file, text, intervalMs, apply, onError }: FollowOpt
   let seen = text;
   let isStopped = false;
   let isReadable = true;
+  let latest = text;
   let timer: NodeJS.Timeout;
   const look = async (): Promise<void> => {
     const now = await readFile(file, 'utf8').catch((thrown: unknown) => {
@@ -29,7 +30,10 @@ export function followFile({ file, text, intervalMs, apply, onError }: FollowOpt
       return null;
     });
     isReadable = now !== null;
-    if (now !== null && now !== seen && !isStopped) {
+    // Only what stood there twice: half of a file may be valid too, while the rest is being written.
+    const isWhole = now === latest;
+    latest = now ?? latest;
+    if (now !== null && isWhole && now !== seen && !isStopped) {
       seen = now;
       await apply(now).catch(onError);
     }

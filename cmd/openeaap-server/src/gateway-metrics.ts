@@ -22,22 +22,64 @@ export function addGatewayMetrics(registry: Registry, gateway: () => Pick<Gatewa
   const cost = new Counter({ name: 'msig_cost_usd_total', help: 'What model calls cost, by the configured prices.', labelNames: ['backend', 'model'], registers });
   addStates(registry, gateway);
 
+  /** prom-client checks and hashes labels at each call; those of one backend, model and outcome are the same each time. */
+  const series = new Map<string, Series>();
+  const openSeries = ({ kind, backend, model, outcome, cache }: GatewayEvent): Series => {
+    const labels = { gen_ai_provider_name: backend, gen_ai_request_model: model };
+    const tokens = (gen_ai_token_type: string) => modelTokens.labels({ ...labels, gen_ai_token_type });
+    return {
+      seconds: modelSeconds.labels({ ...labels, outcome }),
+      firstByte: firstByteSeconds.labels(labels),
+      input: tokens('input'),
+      output: tokens('output'),
+      cached: tokens('input_cached'),
+      reasoning: tokens('output_reasoning'),
+      cost: cost.labels({ backend, model }),
+      requests: requests.labels({ kind, backend, outcome, cache: cache?.level ?? cache?.state ?? 'none' }),
+    };
+  };
+
   return {
     observeFleet: addFleetMetrics(registry),
     observeCache: addCacheMetrics(registry),
     observeModel: (event) => {
-      const { kind, backend, model, outcome, usage } = event;
-      const labels = { gen_ai_provider_name: backend, gen_ai_request_model: model };
-      modelSeconds.observe({ ...labels, outcome }, event.latencyMs / 1_000);
-      if (event.firstByteMs !== null) firstByteSeconds.observe(labels, event.firstByteMs / 1_000);
-      modelTokens.inc({ ...labels, gen_ai_token_type: 'input' }, usage.promptTokens);
-      modelTokens.inc({ ...labels, gen_ai_token_type: 'output' }, usage.completionTokens);
-      if (usage.cachedTokens !== undefined) modelTokens.inc({ ...labels, gen_ai_token_type: 'input_cached' }, usage.cachedTokens);
-      if (usage.reasoningTokens !== undefined) modelTokens.inc({ ...labels, gen_ai_token_type: 'output_reasoning' }, usage.reasoningTokens);
-      if (usage.costUsdMicros > 0) cost.inc({ backend, model }, usage.costUsdMicros / 1_000_000);
-      requests.inc({ kind, backend, outcome, cache: event.cache?.level ?? event.cache?.state ?? 'none' });
+      const { usage, cache } = event;
+      const key = `${event.backend}\0${event.model}\0${event.outcome}\0${event.kind}\0${cache?.level ?? cache?.state ?? ''}`;
+      let known = series.get(key);
+      if (known === undefined) {
+        // A server may call its model as it likes, each time anew.
+        if (series.size >= SERIES_MAX) return;
+        known = openSeries(event);
+        series.set(key, known);
+      }
+      known.seconds.observe(event.latencyMs / 1_000);
+      if (event.firstByteMs !== null) known.firstByte.observe(event.firstByteMs / 1_000);
+      if (usage.promptTokens > 0) known.input.inc(usage.promptTokens);
+      if (usage.completionTokens > 0) known.output.inc(usage.completionTokens);
+      if (usage.cachedTokens !== undefined) known.cached.inc(usage.cachedTokens);
+      if (usage.reasoningTokens !== undefined) known.reasoning.inc(usage.reasoningTokens);
+      if (usage.costUsdMicros > 0) known.cost.inc(usage.costUsdMicros / 1_000_000);
+      known.requests.inc();
     },
   };
+}
+
+/** Beyond it calls are in no series of this page; the ledger has them. */
+const SERIES_MAX = 2_000;
+
+interface Series {
+  readonly seconds: { observe: (value: number) => void };
+  readonly firstByte: { observe: (value: number) => void };
+  readonly input: Inc;
+  readonly output: Inc;
+  readonly cached: Inc;
+  readonly reasoning: Inc;
+  readonly cost: Inc;
+  readonly requests: Inc;
+}
+
+interface Inc {
+  inc: (value?: number) => void;
 }
 
 function addFleetMetrics(registry: Registry): GatewayMetrics['observeFleet'] {

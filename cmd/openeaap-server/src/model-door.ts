@@ -1,5 +1,4 @@
-import type { Context } from '@opentelemetry/api';
-import { ROOT_CONTEXT, context } from '@opentelemetry/api';
+import { context } from '@opentelemetry/api';
 import type { ModelKey } from '@openeaap/kernel';
 import type { Gateway, KeyResolver, MeteredAccess, ModelInfo } from '@openeaap/msig';
 import { isModelKey, parseRequest, toKeyAccess } from '@openeaap/msig';
@@ -35,8 +34,8 @@ function openKeySession(key: ModelKey, { gateway, newTraceId }: Pick<ModelDoorPa
       const remote = readTraceparent(traceparent);
       const own = toKeyAccess(key, { traceId: remote?.traceId ?? newTraceId() });
       const access: MeteredAccess = { ...own, agentId: agent ?? '', sensitivity: sensitivity !== null && sensitivity > key.sensitivity ? sensitivity : key.sensitivity };
-      const under: Context = remote === null ? ROOT_CONTEXT : underSpan(remote);
-      return context.with(under, () => gateway.ask(request, { ...call, signal, access }));
+      const ask = () => gateway.ask(request, { ...call, signal, access });
+      return remote === null ? ask() : context.with(underSpan(remote), ask);
     },
   };
 }

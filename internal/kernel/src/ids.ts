@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { V7Generator } from 'uuidv7';
 
 /** Makes ids. An argument wherever ids are made, so that a test can fix them. */
@@ -15,10 +15,12 @@ const POOL_NUMBERS = 1_024;
 export const randomIds: Ids = createRandomIds();
 
 function createRandomIds(): Ids {
-  const generator = new V7Generator({ nextUint32: createRandomNumbers() });
+  const next = createRandomNumbers();
+  const generator = new V7Generator({ nextUint32: next });
+  const hex = (): string => next().toString(16).padStart(8, '0');
   return {
     newId: () => generator.generate().toString(),
-    newTraceId: () => randomBytes(16).toString('hex'),
+    newTraceId: () => hex() + hex() + hex() + hex(),
   };
 }
 

@@ -1,3 +1,4 @@
+import { PlatformError } from '@openeaap/kernel';
 import { createScanner } from '@openeaap/security';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Accountant, LedgerEntry } from './accounting/accountant.ts';
@@ -130,9 +131,9 @@ describe('an external backend', () => {
 
   it('is not asked when what leaves cannot be written down', async () => {
     const { outside, inside, say } = await setUp(async () => {
-      throw new Error('the audit is away');
+      throw new PlatformError('unavailable', 'the audit is away');
     });
-    await expect(say('hello')).rejects.toThrow();
+    await expect(say('hello')).rejects.toThrow('the audit is away');
     expect([outside.requests.length, inside.requests.length]).toEqual([0, 0]);
   });
 
@@ -206,6 +207,41 @@ describe('with a cache', () => {
   });
 });
 
+describe('a limit', () => {
+  it('that is granted after the client has left is given back', async () => {
+    const server = await serve(json(ANSWER));
+    let grant: () => void = () => undefined;
+    const settled: { readonly promptTokens: number }[] = [];
+    const accountant: Accountant = {
+      reserve: () =>
+        new Promise((resolve) => {
+          grant = () => resolve({ settle: (spent) => void settled.push(spent), headers: {} });
+        }),
+      record: () => undefined,
+      close: async () => undefined,
+    };
+    const gateway = open(configOf(backendAt(server.url)), { accountant });
+    const client = new AbortController();
+    const left = gateway.ask(asking('q'), options({ signal: client.signal })).catch((error: { readonly code: string }) => error.code);
+    client.abort();
+    expect(await left).toBe('cancelled');
+    grant();
+    await expect.poll(() => settled).toMatchObject([{ promptTokens: 0 }]);
+    expect(server.requests).toHaveLength(0);
+  });
+
+  it('of money looks at the dearest that may answer, for a free one may be away', async () => {
+    const server = await serve(json(ANSWER));
+    const asked: number[] = [];
+    const { accountant } = bookkeeper();
+    const gateway = open(configOf(backendAt(server.url, { name: 'free', fallbacks: ['dear'] }), backendAt(server.url, { name: 'dear', capabilities: [], prices: per1k(1) })), {
+      accountant: { ...accountant, reserve: (request) => (asked.push(request.costUsdMicros), accountant.reserve(request)) },
+    });
+    await gateway.ask(asking('four', { max_tokens: 99 }), options());
+    expect(asked).toEqual([100_000]);
+  });
+});
+
 describe('a changed configuration', () => {
   it('holds for the next request; what is under way ends as it began', async () => {
     let finish: () => void = () => undefined;
@@ -226,7 +262,7 @@ describe('a changed configuration', () => {
   it('that cannot be opened leaves the old one', async () => {
     const server = await serve(json(ANSWER));
     const gateway = open(configOf(backendAt(server.url)), { readScript: () => 'no: script' });
-    expect(() => gateway.reload(configOf(backendAt('', { type: 'scripted', script: 'x' })))).toThrow();
+    expect(() => gateway.reload(configOf(backendAt('', { type: 'scripted', script: 'x' })))).toThrow('x:1:1');
     expect((await gateway.ask(asking('q'), options())).backend).toBe('b1');
   });
 });

@@ -133,6 +133,7 @@ function recordSpans(): { readonly tracer: Tracer; readonly spans: readonly Reco
     spans.push(record);
     return Object.assign(Object.create(silent.startSpan(name)) as Span, {
       setAttribute: (key: string, value: unknown) => void (record.attributes[key] = value),
+      isRecording: () => true,
       setAttributes: (attributes: Record<string, unknown>) => void Object.assign(record.attributes, attributes),
       setStatus: (status: { code: number }) => void (record.status = status.code),
       end: () => void (record.ended = true),

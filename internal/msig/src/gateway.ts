@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { trace } from '@opentelemetry/api';
 import type { Tracer } from '@opentelemetry/api';
 import { PlatformError } from '@openeaap/kernel';
@@ -8,6 +7,7 @@ import type { Accountant, MeteredAccess } from './accounting/accountant.ts';
 import { createUsageMeter } from './accounting/usage-meter.ts';
 import type { UsageMeter } from './accounting/usage-meter.ts';
 import { createReplyAssembler } from './answer/reply-assembler.ts';
+import { createClosing } from './backends/closing.ts';
 import type { AnswerCache, CacheControl, CacheOutcome } from './cache/answer-cache.ts';
 import type { BackendConfig, BackendType, GatewayConfig } from './config/gateway-config.ts';
 import { createInvoke } from './invoke.ts';
@@ -154,14 +154,12 @@ export interface GatewayEvent {
 /** Errors: `invalid_input` when a script cannot be used. */
 export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway {
   const meter = createUsageMeter();
-  const closing = new AbortController();
-  // Every request under way listens to it.
-  setMaxListeners(0, closing.signal);
+  const closing = createClosing();
   const tracer = deps.tracer ?? trace.getTracer('@openeaap/msig');
   let live = openFleetOf(config, deps);
   const retired = new Set<Promise<void>>();
 
-  const invoke = createInvoke({ ...deps, tracer, meter, closing: closing.signal, live: () => live });
+  const invoke = createInvoke({ ...deps, tracer, meter, closing, live: () => live });
 
   const retire = (old: OpenFleet): void => {
     const gone = old
@@ -215,7 +213,7 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
       retire(old);
     },
     close: async () => {
-      closing.abort(new PlatformError('model_unavailable', 'The model gateway is shutting down.', { details: { reason: 'closing' } }));
+      closing.close(new PlatformError('model_unavailable', 'The model gateway is shutting down.', { details: { reason: 'closing' } }));
       await Promise.all([live.close(), ...retired]);
       await live.cache?.close();
       await deps.accountant?.close();

@@ -38,24 +38,27 @@ export interface InvokeFacts {
   readonly temperature: number | null;
 }
 
+/** Nobody records: most installations, most of the time. */
+const UNSEEN: InvokeSpan = { run: (work) => work(), end: () => undefined };
+
 export function startInvokeSpan(tracer: Tracer, backend: BackendConfig, about: InvokeFacts): InvokeSpan {
+  const span = tracer.startSpan('LLM.Invoke', { kind: SpanKind.CLIENT });
+  if (!span.isRecording()) return UNSEEN;
+  const { attribution } = about;
   const model = backend.model === '' ? backend.name : backend.model;
-  const span = tracer.startSpan('LLM.Invoke', {
-    kind: SpanKind.CLIENT,
-    attributes: {
-      'llm.model': model,
-      'gen_ai.operation.name': OPERATIONS[about.kind],
-      'gen_ai.provider.name': backend.type,
-      'gen_ai.request.model': model,
-      'gen_ai.request.stream': about.isStream,
-      ...(about.maxTokens === null ? {} : { 'gen_ai.request.max_tokens': about.maxTokens }),
-      ...(about.temperature === null ? {} : { 'gen_ai.request.temperature': about.temperature }),
-      'openeaap.tenant_id': about.attribution.tenantId,
-      'openeaap.run_id': about.attribution.runId,
-      'openeaap.step_id': about.attribution.stepId,
-      ...(about.attribution.tool ? { 'openeaap.tool': about.attribution.tool } : {}),
-      'openeaap.trace_id': about.attribution.traceId,
-    },
+  span.setAttributes({
+    'llm.model': model,
+    'gen_ai.operation.name': OPERATIONS[about.kind],
+    'gen_ai.provider.name': backend.type,
+    'gen_ai.request.model': model,
+    'gen_ai.request.stream': about.isStream,
+    ...(about.maxTokens === null ? {} : { 'gen_ai.request.max_tokens': about.maxTokens }),
+    ...(about.temperature === null ? {} : { 'gen_ai.request.temperature': about.temperature }),
+    'openeaap.tenant_id': attribution.tenantId,
+    'openeaap.run_id': attribution.runId,
+    'openeaap.step_id': attribution.stepId,
+    ...(attribution.tool ? { 'openeaap.tool': attribution.tool } : {}),
+    'openeaap.trace_id': attribution.traceId,
   });
   return {
     run: (work) => context.with(trace.setSpan(context.active(), span), work),

@@ -8,10 +8,11 @@ import type { UsageMeter } from './accounting/usage-meter.ts';
 import { askInTurn } from './ask-in-turn.ts';
 import type { Retake } from './ask-in-turn.ts';
 import type { RequestReply, TokenCounts } from './backends/backend.ts';
+import type { Closing } from './backends/closing.ts';
 import { inTime } from './backends/in-time.ts';
 import { DEFAULT_CACHE_CONTROL } from './cache/answer-cache.ts';
 import type { CacheOutcome } from './cache/answer-cache.ts';
-import type { BackendConfig } from './config/gateway-config.ts';
+import type { BackendConfig, Prices } from './config/gateway-config.ts';
 import type { Answer, AskOptions, GatewayDeps } from './gateway.ts';
 import { startInvokeSpan } from './invoke-span.ts';
 import type { OpenFleet } from './open-fleet.ts';
@@ -20,7 +21,7 @@ import type { ModelRequest } from './request/model-request.ts';
 export interface InvokeDeps extends GatewayDeps {
   readonly tracer: Tracer;
   readonly meter: UsageMeter;
-  readonly closing: AbortSignal;
+  readonly closing: Closing;
   readonly live: () => OpenFleet;
 }
 
@@ -48,7 +49,7 @@ export function createInvoke(deps: InvokeDeps): Invoke {
     const [primary] = plan;
     if (primary === undefined) throw new PlatformError('internal', 'No backend was planned for this request.');
     const release = open.hold();
-    const bill = openBill(deps, { request, options, primary });
+    const bill = openBill(deps, { request, options, plan, primary });
     const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, primary.timeoutMs);
     const bounds = {
       caller: options.signal,
@@ -61,7 +62,7 @@ export function createInvoke(deps: InvokeDeps): Invoke {
     try {
       return await bill.span.run(() =>
         inTime(bounds, async (signal) => {
-          await bill.reserve();
+          await bill.reserve(signal);
           const { reply, cache } = await answerOf(deps, open, { request, options, plan, bill, signal, deadlineMs: bill.startedMs + timeoutMs });
           bill.route(cache);
           const finished = options.finish();
@@ -126,7 +127,7 @@ interface Bill {
   readonly span: ReturnType<typeof startInvokeSpan>;
   readonly startedMs: number;
   readonly backend: () => BackendConfig;
-  readonly reserve: () => Promise<void>;
+  readonly reserve: (signal: AbortSignal) => Promise<void>;
   readonly ask: (backend: BackendConfig) => void;
   readonly firstByte: () => void;
   readonly spend: (counts: TokenCounts, backend: BackendConfig) => void;
@@ -139,10 +140,11 @@ interface Bill {
 interface BillParts {
   readonly request: ModelRequest;
   readonly options: AskOptions;
+  readonly plan: readonly BackendConfig[];
   readonly primary: BackendConfig;
 }
 
-function openBill(deps: InvokeDeps, { request, options, primary }: BillParts): Bill {
+function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillParts): Bill {
   const { access } = options;
   const startedMs = deps.now();
   const span = startInvokeSpan(deps.tracer, primary, { kind: request.kind, attribution: access, isStream: request.isStream, maxTokens: options.maxTokens ?? request.maxTokens, temperature: numberOrNull(request.body['temperature']) });
@@ -155,22 +157,28 @@ function openBill(deps: InvokeDeps, { request, options, primary }: BillParts): B
   let cache: CacheOutcome | null = null;
   let isSettled = false;
 
-  const record = (spent: TokenUsage & { readonly costUsdNanos: number }, about: { readonly outcome: string; readonly model: string; readonly latencyMs: number }): void => {
+  const hold = async (asked: Promise<Reservation>): Promise<void> => {
+    reservation = await asked;
+    if (isSettled) reservation.settle({ ...usage, costUsdNanos: nanos });
+  };
+  const record = (spent: TokenUsage, costUsdNanos: number, about: { readonly outcome: string; readonly model: string; readonly latencyMs: number }): void => {
     deps.accountant?.record({
-      ...about,
+      outcome: about.outcome,
+      model: about.model,
+      latencyMs: about.latencyMs,
       promptTokens: spent.promptTokens,
       completionTokens: spent.completionTokens,
       cachedTokens: spent.cachedTokens ?? 0,
       reasoningTokens: spent.reasoningTokens ?? 0,
       costUsdMicros: spent.costUsdMicros,
-      costUsdNanos: spent.costUsdNanos,
+      costUsdNanos,
       estimated: spent.estimated === true,
       access,
       kind: request.kind,
       backend: backend.name,
       cache: cache?.state ?? 'off',
       cacheLevel: cache?.level ?? null,
-      at: new Date(deps.now()),
+      at: new Date(startedMs + about.latencyMs),
     });
   };
 
@@ -178,10 +186,13 @@ function openBill(deps: InvokeDeps, { request, options, primary }: BillParts): B
     span,
     startedMs,
     backend: () => backend,
-    reserve: async () => {
+    reserve: async (signal) => {
       if (deps.accountant === null || deps.accountant === undefined) return;
-      const demand = estimateDemand(request, { maxTokens: options.maxTokens ?? request.maxTokens, prices: primary.prices });
-      reservation = await deps.accountant.reserve({ access, backend: primary.name, ...demand });
+      const demand = estimateDemand(request, { maxTokens: options.maxTokens ?? request.maxTokens, prices: dearestOf(plan) });
+      const asked = deps.accountant.reserve({ access, backend: primary.name, ...demand });
+      // Whoever leaves meanwhile does not wait for the counters; what they grant then is given back.
+      if (asked instanceof Promise) await unlessAborted(signal, hold(asked), () => toPlatformError(signal.reason, 'cancelled'));
+      else reservation = asked;
     },
     ask: (asked) => {
       backend = asked;
@@ -191,11 +202,12 @@ function openBill(deps: InvokeDeps, { request, options, primary }: BillParts): B
       firstByteMs ??= deps.now() - startedMs;
     },
     spend: (counts, by) => {
-      const spent = { ...counts, costUsdMicros: priceOf(by.prices, counts), costUsdNanos: priceNanosOf(by.prices, counts) };
+      const spent = { ...counts, costUsdMicros: priceOf(by.prices, counts) };
+      const spentNanos = priceNanosOf(by.prices, counts);
       // The call was ended, but others waited for its answer, or the server told late: it is in no step's bill any more.
-      if (isSettled) return record(spent, { outcome: 'ok', model: by.model, latencyMs: 0 });
+      if (isSettled) return record(spent, spentNanos, { outcome: 'ok', model: by.model, latencyMs: 0 });
       usage = addUsage(usage, spent);
-      nanos += spent.costUsdNanos;
+      nanos += spentNanos;
     },
     route: (outcome) => {
       if (cache !== null) return;
@@ -211,12 +223,20 @@ function openBill(deps: InvokeDeps, { request, options, primary }: BillParts): B
       reservation?.settle({ ...usage, costUsdNanos: nanos });
       if (access.stepId !== '') deps.meter.add(access.stepId, { usage, backend: backend.name, model, latencyMs });
       span.end({ usage, reply, error, backend: wasAsked ? backend.name : null, cache, firstByteMs });
-      record({ ...usage, costUsdNanos: nanos }, { outcome, model, latencyMs });
+      record(usage, nanos, { outcome, model, latencyMs });
       options.onUsage?.(usage);
       deps.observe?.({ kind: request.kind, backend: backend.name, model, outcome, latencyMs, firstByteMs, usage, cache, access });
       return usage;
     },
   };
+}
+
+/** A fallback may cost something although the first choice is free; a budget must not be passed for that. */
+function dearestOf(plan: readonly BackendConfig[]): Prices {
+  const [first] = plan;
+  if (first !== undefined && plan.length === 1) return first.prices;
+  const most = (read: (prices: Prices) => number): number => plan.reduce((dearest, { prices }) => Math.max(dearest, read(prices)), 0);
+  return { input: most(({ input }) => input), cachedInput: most(({ cachedInput }) => cachedInput), output: most(({ output }) => output) };
 }
 
 function timedOut(backend: string, timeoutMs: number): PlatformError {

@@ -127,7 +127,7 @@ describe('the accounts on one database', () => {
       if (node === undefined) throw new Error('there are two');
       return node;
     };
-    const reserve = (index: number) => nodeAt(index).reserve({ access: toAccess(), backend: 'local', tokens: 10, costUsdMicros: 0 });
+    const reserve = async (index: number) => nodeAt(index).reserve({ access: toAccess(), backend: 'local', tokens: 10, costUsdMicros: 0 });
     const burst = await Promise.allSettled(Array.from({ length: 200 }, (_, index) => reserve(index)));
     const held = burst.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     expect(held).toHaveLength(50);

@@ -58,8 +58,9 @@ export interface Accountant {
    * Takes from every limit and budget that holds, or from none. Errors: `quota_exceeded`
    * (`details.reason`: `rate_limited` with `retry_after_ms`, or `budget_exhausted`; `details.limit`),
    * `unavailable` when the shared counters cannot be reached: a limit that cannot be checked is not passed.
+   * Without a promise where no limit holds.
    */
-  readonly reserve: (request: ReserveRequest) => Promise<Reservation>;
+  readonly reserve: (request: ReserveRequest) => Reservation | Promise<Reservation>;
   /** Into the ledger, in the background. */
   readonly record: (entry: LedgerEntry) => void;
   /** Waits for what was recorded to be written. */

@@ -20,27 +20,30 @@ afterEach(async () => {
   open = [];
 });
 
+type Asked = { readonly access?: Partial<MeteredAccess>; readonly tokens?: number; readonly costUsdMicros?: number; readonly costUsdNanos?: number; readonly backend?: string };
+
 function account(limits: readonly LimitConfig[], over: Partial<AccountantDeps> = {}) {
   const clock = { nowMs: START_MS };
   const errors: unknown[] = [];
   const counters = createMemoryCounters({ now: () => clock.nowMs });
   const accountant = createAccountant({ limits: () => limits, counters, writeUsage: async () => undefined, newId: () => 'b', onError: (error) => errors.push(error), ...over });
   open.push(accountant);
-  const reserve = (more: { readonly access?: Partial<MeteredAccess>; readonly tokens?: number; readonly costUsdMicros?: number; readonly costUsdNanos?: number; readonly backend?: string } = {}) =>
-    accountant.reserve({ backend: 'local', tokens: 10, costUsdMicros: 0, ...more, access: access(more.access) });
+  const ask = (more: Asked = {}) => accountant.reserve({ backend: 'local', tokens: 10, costUsdMicros: 0, ...more, access: access(more.access) });
+  const reserve = async (more: Asked = {}) => ask(more);
   const settled = async (): Promise<void> => void (await new Promise((resolve) => setImmediate(resolve)));
-  return { accountant, reserve, clock, errors, settled };
+  return { accountant, ask, reserve, clock, errors, settled };
 }
 
 const spent = (tokens: number, costUsdMicros = 0) => ({ promptTokens: tokens, completionTokens: 0, costUsdMicros });
 
 describe('limits', () => {
   test('without one that holds, all requests share one answer', async () => {
-    const { reserve } = account([limit('user', { name: 'bob', requestsPerMinute: 1 }), limit('key', { requestsPerMinute: 1 })]);
-    const free = reserve({ access: { keyId: '' } });
-    expect(reserve({ access: { keyId: '' } })).toBe(free);
-    expect((await free).headers).toEqual({});
-    expect(() => free.then((held) => held.settle(spent(5)))).not.toThrow();
+    const { ask } = account([limit('user', { name: 'bob', requestsPerMinute: 1 }), limit('key', { requestsPerMinute: 1 })]);
+    const free = ask({ access: { keyId: '' } });
+    expect(ask({ access: { keyId: '' } })).toBe(free);
+    const held = await free;
+    expect(held.headers).toEqual({});
+    expect(() => held.settle(spent(5))).not.toThrow();
   });
 
   test.each([

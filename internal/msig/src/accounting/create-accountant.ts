@@ -30,8 +30,6 @@ const CLOSE_TIMEOUT_MS = 5_000;
 const RETRY_AFTER_MS = 1_000;
 
 const FREE: Reservation = { settle: () => undefined, headers: {} };
-/** One promise for all requests that no limit holds for. */
-const RESOLVED_FREE = Promise.resolve(FREE);
 const NOTHING_TAKEN: Promise<TakeResult> = Promise.resolve({ kind: 'granted', nowMs: 0, states: [] });
 
 export function createAccountant(deps: AccountantDeps): Accountant {
@@ -69,7 +67,7 @@ export function createAccountant(deps: AccountantDeps): Accountant {
   return {
     reserve: (request) => {
       const takes = plan()(request);
-      return takes.length === 0 ? RESOLVED_FREE : reserve(request, takes);
+      return takes.length === 0 ? FREE : reserve(request, takes);
     },
     record: ledger.record,
     close: async () => {

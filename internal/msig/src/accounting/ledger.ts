@@ -57,9 +57,11 @@ const REFUSED_TRIES = 5;
 const CHARS = { id: 64, user: 300, name: 255 } as const;
 const HOUR_MS = 3_600_000;
 
+type OpenRow = { -readonly [K in keyof UsageRow]: UsageRow[K] };
+
 interface Batch {
   readonly id: string;
-  readonly rows: Map<string, UsageRow>;
+  readonly rows: Map<string, OpenRow>;
   refused: number;
 }
 
@@ -127,12 +129,12 @@ export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRow
   return {
     record: (entry) => {
       if (open.rows.size >= maxRows && full.length < BATCHES_WAITING_MAX) seal();
-      const row = toRow(entry);
-      const key = keyOf(row);
-      if (open.rows.has(key) || open.rows.size < maxRows) addRow(open.rows, key, row);
+      const place = placeOf(entry);
+      const key = keyOf(place);
+      if (open.rows.has(key) || open.rows.size < maxRows) addCall(open.rows, { key, place, entry });
       else {
-        const rest: UsageRow = { ...row, keyId: '', userId: '', agentId: '', runId: '', model: '' };
-        addRow(open.rows, keyOf(rest), rest);
+        const rest: Place = { ...place, keyId: '', userId: '', agentId: '', runId: '', model: '' };
+        addCall(open.rows, { key: keyOf(rest), place: rest, entry });
       }
       wake();
     },
@@ -148,53 +150,47 @@ export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRow
 
 const countCalls = (batches: readonly Batch[]): number => batches.flatMap(({ rows }) => [...rows.values()]).reduce((sum, { calls }) => sum + calls, 0);
 
-function toRow(entry: LedgerEntry): UsageRow {
-  const { access } = entry;
+/** Which row a call belongs to. */
+type Place = Pick<UsageRow, 'tenantId' | 'keyId' | 'userId' | 'agentId' | 'runId' | 'backend' | 'model' | 'kind' | 'cache'> & { readonly hourMs: number };
+
+function placeOf({ access, backend, model, kind, cache, at }: LedgerEntry): Place {
   return {
     tenantId: access.tenantId,
-    hour: new Date(Math.floor(entry.at.getTime() / HOUR_MS) * HOUR_MS),
+    hourMs: Math.floor(at.getTime() / HOUR_MS) * HOUR_MS,
     keyId: toText(access.keyId ?? '', CHARS.id),
     userId: toText(access.userId, CHARS.user),
     agentId: toText(access.agentId, CHARS.name),
     runId: toText(access.runId, CHARS.id),
-    backend: toText(entry.backend, CHARS.name),
-    model: toText(entry.model, CHARS.name),
-    kind: entry.kind,
-    cache: entry.cache,
-    calls: 1,
-    failed: entry.outcome === 'ok' ? 0 : 1,
-    promptTokens: entry.promptTokens,
-    completionTokens: entry.completionTokens,
-    cachedTokens: entry.cachedTokens,
-    reasoningTokens: entry.reasoningTokens,
-    costUsdNanos: Math.round(entry.costUsdNanos ?? entry.costUsdMicros * NANOS_PER_MICRO),
-    estimated: entry.estimated ? 1 : 0,
-    latencyMs: Math.round(entry.latencyMs),
+    backend: toText(backend, CHARS.name),
+    model: toText(model, CHARS.name),
+    kind,
+    cache,
   };
 }
 
 /** A client says which agent it is, and a server which model: of any length and with any letters, of which one must not cost a batch. */
-const toText = (text: string, chars: number): string => toStorable(text.slice(0, chars));
+const toText = (text: string, chars: number): string => toStorable(text.length > chars ? text.slice(0, chars) : text);
 
-const keyOf = (row: UsageRow): string =>
-  JSON.stringify([row.tenantId, row.hour.getTime(), row.keyId, row.userId, row.agentId, row.runId, row.backend, row.model, row.kind, row.cache]);
+/** No text that can be stored holds a NUL. */
+const keyOf = ({ tenantId, hourMs, keyId, userId, agentId, runId, backend, model, kind, cache }: Place): string =>
+  `${tenantId}\0${hourMs}\0${keyId}\0${userId}\0${agentId}\0${runId}\0${backend}\0${model}\0${kind}\0${cache}`;
 
-function addRow(rows: Map<string, UsageRow>, key: string, row: UsageRow): void {
-  const other = rows.get(key);
-  rows.set(key, other === undefined ? row : addUp(other, row));
+/** In place, for it is done for every request. */
+function addCall(rows: Map<string, OpenRow>, { key, place, entry }: { readonly key: string; readonly place: Place; readonly entry: LedgerEntry }): void {
+  const row = rows.get(key) ?? openRow(rows, key, place);
+  row.calls += 1;
+  if (entry.outcome !== 'ok') row.failed += 1;
+  row.promptTokens += entry.promptTokens;
+  row.completionTokens += entry.completionTokens;
+  row.cachedTokens += entry.cachedTokens;
+  row.reasoningTokens += entry.reasoningTokens;
+  row.costUsdNanos += Math.round(entry.costUsdNanos ?? entry.costUsdMicros * NANOS_PER_MICRO);
+  if (entry.estimated) row.estimated += 1;
+  row.latencyMs += Math.round(entry.latencyMs);
 }
 
-function addUp(a: UsageRow, b: UsageRow): UsageRow {
-  return {
-    ...a,
-    calls: a.calls + b.calls,
-    failed: a.failed + b.failed,
-    promptTokens: a.promptTokens + b.promptTokens,
-    completionTokens: a.completionTokens + b.completionTokens,
-    cachedTokens: a.cachedTokens + b.cachedTokens,
-    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
-    costUsdNanos: a.costUsdNanos + b.costUsdNanos,
-    estimated: a.estimated + b.estimated,
-    latencyMs: a.latencyMs + b.latencyMs,
-  };
+function openRow(rows: Map<string, OpenRow>, key: string, { hourMs, ...place }: Place): OpenRow {
+  const row: OpenRow = { ...place, hour: new Date(hourMs), calls: 0, failed: 0, promptTokens: 0, completionTokens: 0, cachedTokens: 0, reasoningTokens: 0, costUsdNanos: 0, estimated: 0, latencyMs: 0 };
+  rows.set(key, row);
+  return row;
 }

@@ -30,7 +30,7 @@ afterAll(async () => {
 const open = (timeoutMs: number): readonly Accountant[] =>
   links.map((link) => createAccountant({ limits: () => LIMITS, counters: createRedisCounters({ link, now: () => NOON, timeoutMs }), writeUsage: async () => undefined, newId: () => 'b', onError: () => undefined, takeTimeoutMs: timeoutMs }));
 
-const reserve = (node: Accountant | undefined, tenantId: string, tokens: number) =>
+const reserve = async (node: Accountant | undefined, tenantId: string, tokens: number) =>
   node?.reserve({ access: { tenantId, runId: '', stepId: '', agentId: '', userId: 'alice', traceId: '' }, backend: 'local', tokens, costUsdMicros: 10 }) ?? Promise.reject(new Error('there are two nodes'));
 
 describe.skipIf(!isInstalled && process.env['CI'] !== 'true')('two nodes on one Redis', () => {

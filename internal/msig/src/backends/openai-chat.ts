@@ -1,6 +1,7 @@
 import { LIMITS, PlatformError } from '@openeaap/kernel';
 import type { ChatReply, ChatRequest } from '@openeaap/kernel';
 import type { Pool } from 'undici';
+import { createClosing } from './closing.ts';
 import { chatOnce } from './chat-once.ts';
 import { describeBadEndpoint } from '../config/config.ts';
 import { parseEndpoint } from '../config/endpoint.ts';
@@ -49,7 +50,7 @@ const NAME = 'gateway';
 
 export function createOpenAiChat(deps: OpenAiChatDeps): OpenAiChat {
   const pools = new Map<string, Pool>();
-  const closing = new AbortController();
+  const closing = createClosing();
   const poolOf = (origin: string): Pool => {
     const known = pools.get(origin);
     if (known !== undefined) return known;
@@ -67,7 +68,8 @@ export function createOpenAiChat(deps: OpenAiChatDeps): OpenAiChat {
   const chat = async (request: ChatRequest, call: OpenAiChatCall): Promise<ChatReply> => {
     const problem = describeBadEndpoint(call.baseUrl);
     if (problem !== null) throw new PlatformError('invalid_input', `The base URL of the model gateway cannot be used: ${problem}`, { details: { field: 'baseUrl' } });
-    closing.signal.throwIfAborted();
+    const ended = closing.reason();
+    if (ended !== null) throw ended;
     const endpoint = parseEndpoint(call.baseUrl);
     const timeoutMs = call.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs;
     const upstream = {
@@ -83,7 +85,7 @@ export function createOpenAiChat(deps: OpenAiChatDeps): OpenAiChat {
       passedOn = true;
       call.onDelta?.(text);
     };
-    const bounds = { caller: call.signal, closing: closing.signal, timeoutMs, timedOut: () => timedOut(timeoutMs) };
+    const bounds = { caller: call.signal, closing, timeoutMs, timedOut: () => timedOut(timeoutMs) };
     const deadlineMs = deps.now() + timeoutMs;
     const reply = await inTime(bounds, (signal) => {
       const watched = { signal, deadlineMs, onDelta, onUsage: () => undefined };
@@ -96,7 +98,7 @@ export function createOpenAiChat(deps: OpenAiChatDeps): OpenAiChat {
   return {
     chat,
     close: async () => {
-      closing.abort(new PlatformError('model_unavailable', 'The connection to the model gateway is closed.', { details: { reason: 'closing' } }));
+      closing.close(new PlatformError('model_unavailable', 'The connection to the model gateway is closed.', { details: { reason: 'closing' } }));
       await Promise.all([...pools.values()].map((pool) => pool.destroy()));
     },
   };
