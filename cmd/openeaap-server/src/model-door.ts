@@ -29,12 +29,12 @@ function openKeySession(key: ModelKey, { gateway, newTraceId }: Pick<ModelDoorPa
   return {
     models: () => gateway.models().filter((model) => mayUse(key, model)),
     findModel: gateway.findModel,
-    ask: (kind, body, { signal, traceparent, sensitivity, agent, ...call }) => {
+    ask: (kind, body, { traceparent, sensitivity, agent, ...call }) => {
       const request = parseRequest(kind, body);
       const remote = readTraceparent(traceparent);
       const own = toKeyAccess(key, { traceId: remote?.traceId ?? newTraceId() });
       const access: MeteredAccess = { ...own, agentId: agent ?? '', sensitivity: sensitivity !== null && sensitivity > key.sensitivity ? sensitivity : key.sensitivity };
-      const ask = () => gateway.ask(request, { ...call, signal, access });
+      const ask = () => gateway.ask(request, { ...call, access });
       return remote === null ? ask() : context.with(underSpan(remote), ask);
     },
   };

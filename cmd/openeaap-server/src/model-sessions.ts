@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Context } from '@opentelemetry/api';
 import { context } from '@opentelemetry/api';
 import type { ChatReply, ChatRequest, Sensitivity, TokenUsage } from '@openeaap/kernel';
@@ -36,6 +36,8 @@ export interface ModelSession {
 
 export interface AskCall {
   readonly signal: AbortSignal;
+  /** Aborts `signal`, which is made for this call alone. */
+  readonly abort: (reason: Error) => void;
   /** W3C trace context of the caller. */
   readonly traceparent: string | null;
   readonly cacheControl: CacheControl;
@@ -154,7 +156,7 @@ export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'ask' | 'mod
       return {
         models: gateway.models,
         findModel: gateway.findModel,
-        ask: async (kind, body, { signal, traceparent, sensitivity, agent: _agent, ...call }) => {
+        ask: async (kind, body, { signal, abort: _abort, traceparent, sensitivity, agent: _agent, ...call }) => {
           const request = parseRequest(kind, body);
           const { choices, maxTokens } = request;
           return inSession(session, {
@@ -183,7 +185,7 @@ interface SessionCall<R> {
 }
 
 /** Only the hash is kept and looked up: neither a dump of the memory's tables nor the time of a lookup gives a credential away. */
-const hashOf = (credential: string): string => createHash('sha256').update(credential).digest('hex');
+const hashOf = (credential: string): string => hash('sha256', credential, 'hex');
 
 /** Under the span that the caller names, if it belongs to the run: a runtime elsewhere has spans of its own between. */
 function joinTrace({ trace: own, step }: Session, traceparent: string | null): Context {

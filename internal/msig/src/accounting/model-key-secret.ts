@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /** Recognisable to secret scanners and told apart from keys of the REST API (`oea_`) and credentials of steps (`step-`). */
 const PREFIX = 'oek_';
@@ -23,4 +23,4 @@ export function newModelKeySecret(random: (bytes: number) => Buffer = randomByte
 /** Could it be one? Nothing else need be looked up. */
 export const isModelKey = (credential: string): boolean => SHAPE.test(credential);
 
-export const hashModelKey = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+export const hashModelKey = (secret: string): string => hash('sha256', secret, 'hex');

@@ -5,6 +5,7 @@ import { toChatCompletionsBody } from '../request/chat-completions-request.ts';
 import { estimateUsage } from '../request/estimate-usage.ts';
 import { REQUEST_PATHS } from '../request/model-request.ts';
 import { exchange } from './exchange.ts';
+import { askedModel } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';
 import { createReplyAssembler } from '../answer/reply-assembler.ts';
 import type { AssembledReply } from '../answer/reply-assembler.ts';
@@ -24,14 +25,12 @@ export async function chatOnce(upstream: Upstream, target: ChatTarget, { request
   // Of a broken answer only what the server reported is known.
   const usage = () => assembler.usage() ?? (reply === null ? null : estimateUsage(request, reply));
   return billed(call, usage, async () => {
+    model = await askedModel(upstream, target.model, call.signal);
     await exchange(upstream, {
       signal: call.signal,
       path: REQUEST_PATHS.chat,
+      body: toChatCompletionsBody(request, { model, origin: upstream.endpoint.origin }),
       firstByteTimeoutMs: upstream.firstByteTimeoutMs,
-      body: async (signal) => {
-        model = await target.model(signal);
-        return toChatCompletionsBody(request, { model, origin: upstream.endpoint.origin });
-      },
       sink: {
         add: (chunk) => {
           const text = assembler.add(chunk);

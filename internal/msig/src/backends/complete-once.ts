@@ -6,38 +6,41 @@ import { toUpstreamBody } from '../request/upstream-body.ts';
 import type { Members } from '../request/upstream-body.ts';
 import type { BackendCall, RequestReply } from './backend.ts';
 import { billed } from './billed.ts';
-import type { ChatTarget } from './chat-once.ts';
 import { exchange } from './exchange.ts';
+import { askedModel } from './openai-upstream.ts';
 import type { Upstream } from './openai-upstream.ts';
 import { invalidOutput } from './upstream-error.ts';
 
-export interface CompletionTarget extends ChatTarget {
+export interface CompletionTarget {
+  /** The name that is sent; a promise where the server has to be asked for it. */
+  readonly model: (signal: AbortSignal) => string | Promise<string>;
+  /** Ids for tool calls that the server left without one. */
+  readonly newId: () => string;
   /** Further top-level members of the body, as JSON; null takes one out. */
   readonly members?: Members;
 }
 
 /** One try of a request: the client's own body goes out, and the server's own words come back. */
-export async function completeOnce(upstream: Upstream, target: CompletionTarget, { completion, call }: { readonly completion: ModelRequest; readonly call: BackendCall }): Promise<RequestReply> {
-  const relay = createAnswerRelay(completion, { context: upstream.context, newId: target.newId, onChunk: call.onChunk });
-  const { members = {} } = target;
-  let model = '';
+export function completeOnce(upstream: Upstream, target: CompletionTarget, { completion, call }: { readonly completion: ModelRequest; readonly call: BackendCall }): Promise<RequestReply> {
+  const { context, endpoint } = upstream;
+  const relay = createAnswerRelay(completion, { context, newId: target.newId, onChunk: call.onChunk });
   return billed(call, relay.usage, async () => {
-    await exchange(upstream, {
-      signal: call.signal,
-      path: REQUEST_PATHS[completion.kind],
-      firstByteTimeoutMs: completion.isStream ? upstream.firstByteTimeoutMs : null,
-      body: async (signal) => {
-        model = await target.model(signal);
-        return toUpstreamBody(completion, { model, origin: upstream.endpoint.origin, maxTokens: call.maxTokens, members });
-      },
-      sink: relay,
-      onFirstByte: call.onFirstByte,
-    }).catch((thrown: unknown) => {
+    const model = await askedModel(upstream, target.model, call.signal);
+    try {
+      await exchange(upstream, {
+        signal: call.signal,
+        path: REQUEST_PATHS[completion.kind],
+        body: toUpstreamBody(completion, { model, origin: endpoint.origin, maxTokens: call.maxTokens, ...(target.members === undefined ? {} : { members: target.members }) }),
+        firstByteTimeoutMs: completion.isStream ? upstream.firstByteTimeoutMs : null,
+        sink: relay,
+        onFirstByte: call.onFirstByte,
+      });
+    } catch (thrown) {
       throw tellingTheClient(thrown);
-    });
+    }
     const answer = await relay.finish();
     const usage = relay.usage();
-    if (usage === null) throw invalidOutput(upstream.context, 'gave an empty answer.');
+    if (usage === null) throw invalidOutput(context, 'gave an empty answer.');
     return { ...answer, model: answer.model === '' ? model : answer.model, usage };
   });
 }

@@ -10,8 +10,7 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** Below the base URL. */
   readonly path: string;
-  /** A model may have to be asked for before it can be written. */
-  readonly body: (signal: AbortSignal) => Promise<string>;
+  readonly body: string;
   readonly sink: AnswerSink;
   /** null: only the caller's clock bounds the silence, as before an answer that comes in one piece. */
   readonly firstByteTimeoutMs: number | null;
@@ -26,14 +25,11 @@ const REFUSAL_BYTES = 262_144;
  * so a slow reader holds the server back. Whatever ends it early also ends the server's work on it.
  * Errors: PlatformErrors, or the signal's reason.
  */
-export async function exchange(upstream: Upstream, asked: Exchange): Promise<void> {
-  const body = await asked.body(asked.signal).catch((thrown: unknown) => {
-    throw asked.signal.aborted ? asked.signal.reason : errorOfConnection(upstream.context, thrown);
-  });
-  asked.signal.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
+export function exchange(upstream: Upstream, asked: Exchange): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    asked.signal.throwIfAborted();
     const settle = (error: unknown): void => (error === null ? resolve() : reject(error));
-    upstream.pool.dispatch({ method: 'POST', path: `${upstream.endpoint.basePath}${asked.path}`, headers: headersOf(upstream.context), body }, createHandler(upstream, asked, settle));
+    upstream.pool.dispatch({ method: 'POST', path: `${upstream.endpoint.basePath}${asked.path}`, headers: headersOf(upstream.context), body: asked.body }, createHandler(upstream, asked, settle));
   });
 }
 

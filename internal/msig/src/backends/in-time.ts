@@ -5,6 +5,8 @@ import type { Closing } from './closing.ts';
 export interface Bounds {
   /** Its reason is the error where it is a PlatformError; otherwise the call was `cancelled`. */
   readonly caller: AbortSignal;
+  /** Aborts `caller`, where it is made for this call alone: then the call needs no signal of its own. */
+  readonly abort?: ((reason: PlatformError) => void) | undefined;
   readonly closing: Closing;
   readonly timeoutMs: number;
   readonly timedOut: () => PlatformError;
@@ -14,14 +16,20 @@ export interface Bounds {
 
 export async function inTime<T>(bounds: Bounds, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { caller, closing, timeoutMs } = bounds;
-  const call = new AbortController();
-  const { signal } = call;
+  const own = bounds.abort === undefined ? new AbortController() : null;
+  const signal = own?.signal ?? caller;
   const stop = (reason: PlatformError): void => {
     if (signal.aborted) return;
-    call.abort(reason);
+    // Aborting the caller's signal comes back through `follow`.
+    if (own === null) return bounds.abort?.(reason);
+    own.abort(reason);
     bounds.onStopped?.(reason);
   };
-  const follow = (): void => stop(caller.reason instanceof PlatformError ? caller.reason : new PlatformError('cancelled', 'The chat was cancelled.'));
+  const follow = (): void => {
+    const reason = caller.reason instanceof PlatformError ? caller.reason : new PlatformError('cancelled', 'The chat was cancelled.');
+    if (own !== null) stop(reason);
+    else bounds.onStopped?.(reason);
+  };
   if (caller.aborted) follow();
   else caller.addEventListener('abort', follow, { once: true });
   closing.calls.add(stop);

@@ -3,7 +3,7 @@ import { isJsonObject, PlatformError } from '@openeaap/kernel';
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Endpoint } from '../config/endpoint.ts';
-import { errorOfStatus, invalidOutput, parseRetryAfter } from './upstream-error.ts';
+import { errorOfConnection, errorOfStatus, invalidOutput, parseRetryAfter } from './upstream-error.ts';
 import type { UpstreamContext } from './upstream-error.ts';
 
 /** A server that speaks the OpenAI API, and how patient we are with it. */
@@ -66,6 +66,15 @@ function retryWaitMs(upstream: Upstream, error: PlatformError, attempt: number):
   // Half fixed, half spread, so that many chats that failed together do not come back together.
   const ceiling = Math.min(RETRY_WAIT_MAX_MS, RETRY_WAIT_FIRST_MS * 2 ** (attempt - 1));
   return Math.round(ceiling * (0.5 + upstream.random() / 2));
+}
+
+/** The name to send. Errors: PlatformErrors, or the signal's reason. */
+export function askedModel({ context }: Upstream, model: (signal: AbortSignal) => string | Promise<string>, signal: AbortSignal): string | Promise<string> {
+  const name = model(signal);
+  if (typeof name === 'string') return name;
+  return name.catch((thrown: unknown) => {
+    throw signal.aborted ? signal.reason : errorOfConnection(context, thrown);
+  });
 }
 
 /** The first model of `GET /models`. */

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import { toCanonicalJson } from '@openeaap/kernel';
 import type { JsonObject, JsonValue } from '@openeaap/kernel';
 import type { CacheCall } from './answer-cache.ts';
@@ -27,14 +27,16 @@ const REMEMBERED_MAX = 4_096;
 
 export function createCacheKeys(hashKey: string): CacheKeys {
   const remembered = new Map<string, string>();
-  const hmac = (text: string): string => createHmac('sha256', hashKey).update(text).digest('hex');
+  // Made once: an HMAC object for each request is more work for the garbage collector than the hash itself.
+  const secret = createHmac('sha256', hashKey).update('answers').digest('base64url');
+  const keyed = (text: string): string => hash('sha256', `${secret}\n${text}`, 'hex');
   return {
     exact: (call) => {
       const who = whoOf(call);
-      const raw = createHash('sha256').update(who).update(call.request.text).digest('base64url');
+      const raw = hash('sha256', `${who}\n${call.request.text}`, 'base64url');
       const known = remembered.get(raw);
       if (known !== undefined) return known;
-      const key = hmac(`${who}\n${toCanonicalText(call.request.text, SILENT_MEMBERS).text}`);
+      const key = keyed(`${who}\n${toCanonicalText(call.request.text, SILENT_MEMBERS).text}`);
       if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value ?? '');
       remembered.set(raw, key);
       return key;
@@ -42,7 +44,7 @@ export function createCacheKeys(hashKey: string): CacheKeys {
     scope: (call, rest, embedder) => {
       if (!toCanonicalText(call.request.text, SILENT_MEMBERS).isFaithful) return null;
       const loud = Object.fromEntries(Object.entries(rest).filter(([key]) => !SILENT_MEMBERS.has(key)));
-      return hmac(`${whoOf(call)}\n${JSON.stringify(embedder)}\n${toCanonicalJson(loud)}`);
+      return keyed(`${whoOf(call)}\n${JSON.stringify(embedder)}\n${toCanonicalJson(loud)}`);
     },
   };
 }
