@@ -12,7 +12,7 @@ import { createResponseRelay } from './response-relay.ts';
  */
 export interface AnswerRelay extends AnswerSink {
   /** What the answer still lacks when the server is done. Errors: `model_invalid_output` when there was none at all. */
-  readonly finish: () => Promise<RelayedAnswer>;
+  readonly finish: () => RelayedAnswer | Promise<RelayedAnswer>;
   /** As the server reported it; else estimated from what was passed on; null when nothing was. */
   readonly usage: () => TokenCounts | null;
 }

@@ -85,15 +85,14 @@ export function createCompletionRelay(request: ModelRequest, { context, newId, o
     isFinished: () => open === 0 && ends.size >= expected,
     drained: outlet.drain,
     usage: () => readUsage(usage ?? undefined) ?? (outlet.passedOn() || document !== null ? estimateCompletionUsage(request.body, answerChars) : null),
-    finish: async () => {
+    finish: () => {
       if (ends.size === 0) throw invalidOutput(context, 'gave an answer without a choice.');
-      if (request.isStream) {
-        const shared = envelopeOf(envelope);
-        for (const [index, reason] of ends) if (reason === null) outlet.put(JSON.stringify({ ...shared, choices: [form.endOf(index, 'stop')] }));
-        if (request.wantsUsage) outlet.put(usageChunk ?? JSON.stringify({ ...shared, choices: [], usage: usage ?? toWireUsage(estimateCompletionUsage(request.body, answerChars)) }));
-        await outlet.drain();
-      }
-      return { model: modelOf(envelope), finishReason: ends.get(0) ?? 'stop', document };
+      const answer = { model: modelOf(envelope), finishReason: ends.get(0) ?? 'stop', document };
+      if (!request.isStream) return answer;
+      const shared = envelopeOf(envelope);
+      for (const [index, reason] of ends) if (reason === null) outlet.put(JSON.stringify({ ...shared, choices: [form.endOf(index, 'stop')] }));
+      if (request.wantsUsage) outlet.put(usageChunk ?? JSON.stringify({ ...shared, choices: [], usage: usage ?? toWireUsage(estimateCompletionUsage(request.body, answerChars)) }));
+      return outlet.drain()?.then(() => answer) ?? answer;
     },
   };
 }

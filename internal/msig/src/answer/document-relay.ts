@@ -26,7 +26,7 @@ export function createDocumentRelay(request: ModelRequest, { context }: RelayMea
     documentBytesMax: DOCUMENT_BYTES_MAX,
     isFinished: () => document !== null,
     usage: () => (document === null ? null : (readUsage(whole['usage']) ?? estimateCompletionUsage(request.body, 0))),
-    finish: async () => {
+    finish: () => {
       if (document === null) throw invalidOutput(context, 'gave no answer.');
       return { model: modelOf(whole), finishReason: 'stop', document };
     },

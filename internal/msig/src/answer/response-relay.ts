@@ -55,9 +55,8 @@ export function createResponseRelay(request: ModelRequest, { context, onChunk }:
     isFinished: () => isFinished,
     drained: outlet.drain,
     usage: () => readUsage(response?.['usage']) ?? (outlet.passedOn() || document !== null ? estimateCompletionUsage(request.body, answerChars) : null),
-    finish: async () => {
+    finish: () => {
       if (response === null || !isFinished) throw invalidOutput(context, 'gave no response.');
-      await outlet.drain();
       const finishReason = finishReasonOf(response);
       return { model: modelOf(response), finishReason, document, ...(finishReason === 'failed' || finishReason === 'cancelled' ? { keep: false } : {}) };
     },

@@ -5,58 +5,79 @@
  * `text` must be a valid JSON object; the new members stand first.
  */
 export function replaceMembers(text: string, members: Readonly<Record<string, string | null>>): string {
-  const added = Object.entries(members).flatMap(([key, value]) => (value === null ? [] : [`${JSON.stringify(key)}:${value}`]));
-  const kept = listMembers(text).flatMap((member) => (Object.hasOwn(members, member.key) ? [] : [text.slice(member.start, member.end)]));
-  return `{${[...added, ...kept].join(',')}}`;
-}
-
-interface Member {
-  readonly key: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-function listMembers(text: string): readonly Member[] {
-  const members: Member[] = [];
+  let out = '{';
+  for (const key in members) {
+    const value = members[key];
+    if (value !== null && value !== undefined) out += `${out === '{' ? '' : ','}${JSON.stringify(key)}:${value}`;
+  }
   let at = skipSpace(text, text.indexOf('{') + 1);
-  while (text[at] === '"') {
+  while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = endOfString(text, at);
-    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const end = endOfValue(text, valueStart);
-    members.push({ key: JSON.parse(text.slice(at, keyEnd)) as string, start: at, end });
+    const end = endOfValue(text, skipSpace(text, skipSpace(text, keyEnd) + 1));
+    if (!Object.hasOwn(members, keyOf(text, at, keyEnd))) out += `${out === '{' ? '' : ','}${text.slice(at, end)}`;
     // At a comma or at the closing brace.
     at = skipSpace(text, skipSpace(text, end) + 1);
   }
-  return members;
+  return `${out}}`;
 }
 
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BACKSLASH = 0x5c;
+const SPACE = 0x20;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+function keyOf(text: string, start: number, end: number): string {
+  const key = text.slice(start + 1, end - 1);
+  return key.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : key;
+}
+
+/** In valid JSON nothing below a space stands between tokens but spaces. */
 function skipSpace(text: string, from: number): number {
   let at = from;
-  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') at += 1;
+  while (text.charCodeAt(at) <= SPACE) at += 1;
   return at;
 }
 
 /** The place after the closing quote. Searches for quotes instead of looking at each character: an image may be megabytes. */
 function endOfString(text: string, start: number): number {
   for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-    let backslashes = 0;
-    while (text[quote - 1 - backslashes] === '\\') backslashes += 1;
-    if (backslashes % 2 === 0) return quote + 1;
+    let before = quote - 1;
+    while (text.charCodeAt(before) === BACKSLASH) before -= 1;
+    if ((quote - before) % 2 === 1) return quote + 1;
   }
   return text.length;
 }
 
 function endOfValue(text: string, start: number): number {
-  if (text[start] === '"') return endOfString(text, start);
-  const isNested = text[start] === '{' || text[start] === '[';
-  const marks = isNested ? /["{}[\]]/g : /[,}\s]/g;
+  const first = text.charCodeAt(start);
+  if (first === QUOTE) return endOfString(text, start);
+  return first === OPEN_BRACE || first === OPEN_BRACKET ? endOfNested(text, start) : endOfPlain(text, start);
+}
+
+function endOfNested(text: string, start: number): number {
   let depth = 0;
-  marks.lastIndex = start;
-  for (let mark = marks.exec(text); mark !== null; mark = marks.exec(text)) {
-    if (!isNested) return mark.index;
-    if (mark[0] === '"') marks.lastIndex = endOfString(text, mark.index);
-    else depth += mark[0] === '{' || mark[0] === '[' ? 1 : -1;
-    if (depth === 0) return mark.index + 1;
+  for (let at = start; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at) - 1;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth += 1;
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
   }
   return text.length;
+}
+
+/** Of a number, true, false or null. */
+function endOfPlain(text: string, start: number): number {
+  let at = start;
+  for (; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === COMMA || code === CLOSE_BRACE || code <= SPACE) break;
+  }
+  return at;
 }
