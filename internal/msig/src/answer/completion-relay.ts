@@ -1,5 +1,6 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonObject } from '@openeaap/kernel';
+import type { TokenCounts } from '../backends/backend.ts';
 import { invalidOutput } from '../backends/upstream-error.ts';
 import { estimateCompletionUsage } from '../request/estimate-usage.ts';
 import type { ModelRequest } from '../request/model-request.ts';
@@ -7,6 +8,7 @@ import { modelOf } from './answer-relay.ts';
 import type { AnswerRelay, RelayMeans } from './answer-relay.ts';
 import { createChunkOutlet } from './chunk-outlet.ts';
 import { CHAT_FORM, indexOf, objectsOf, TEXT_FORM } from './completion-form.ts';
+import type { CompletionForm } from './completion-form.ts';
 import { createStrictChunks } from './strict-chunk.ts';
 import { readUsage, toWireUsage } from './wire-usage.ts';
 
@@ -23,36 +25,18 @@ export function createCompletionRelay(request: ModelRequest, { context, newId, o
   const form = request.kind === 'chat' ? CHAT_FORM : TEXT_FORM;
   const strict = request.kind === 'chat' ? createStrictChunks(newId, (what) => invalidOutput(context, `sent ${what}.`)) : null;
   const outlet = createChunkOutlet(onChunk);
-  const expected = form.choicesOf(request);
-  /** Why each choice ended; null: not yet. */
-  const ends = new Map<number, string | null>();
-  let open = 0;
+  const progress = createProgress(form, form.choicesOf(request), () => invalidOutput(context, `sent more than ${CHOICES_MAX} choices.`));
   let envelope: JsonObject = {};
   let usage: JsonObject | null = null;
   let usageChunk: string | null = null;
-  let answerChars = 0;
   let document: string | null = null;
-
-  const read = (choices: readonly JsonObject[]): void => {
-    for (const [at, choice] of choices.entries()) {
-      const index = indexOf(choice, at);
-      const known = ends.get(index);
-      if (known === undefined && ends.size >= CHOICES_MAX) throw invalidOutput(context, `sent more than ${CHOICES_MAX} choices.`);
-      const reason = choice['finish_reason'];
-      const end = typeof reason === 'string' ? reason : (known ?? null);
-      if (end !== known) {
-        ends.set(index, end);
-        open += (end === null ? 1 : 0) - (known === null ? 1 : 0);
-      }
-      answerChars += form.charsOf(choice);
-    }
-  };
+  const estimate = (): TokenCounts => estimateCompletionUsage(request.body, progress.chars());
 
   const add = (chunk: JsonObject, text: string): void => {
     if (!request.isStream) throw invalidOutput(context, 'streamed although one answer was asked for.');
     const choices = objectsOf(chunk['choices']);
     if (choices.length > 0) envelope = chunk;
-    read(choices);
+    progress.read(choices);
     const told = chunk['usage'];
     if (isJsonObject(told)) {
       usage = told;
@@ -79,21 +63,55 @@ export function createCompletionRelay(request: ModelRequest, { context, newId, o
       }
       document = text;
       envelope = whole;
-      read(choices);
+      progress.read(choices);
     },
     documentBytesMax: DOCUMENT_BYTES_MAX,
-    isFinished: () => open === 0 && ends.size >= expected,
+    isFinished: progress.isFinished,
     drained: outlet.drain,
-    usage: () => readUsage(usage ?? undefined) ?? (outlet.passedOn() || document !== null ? estimateCompletionUsage(request.body, answerChars) : null),
+    usage: () => readUsage(usage ?? undefined) ?? (outlet.passedOn() || document !== null ? estimate() : null),
     finish: () => {
-      if (ends.size === 0) throw invalidOutput(context, 'gave an answer without a choice.');
-      const answer = { model: modelOf(envelope), finishReason: ends.get(0) ?? 'stop', document };
+      if (progress.ends.size === 0) throw invalidOutput(context, 'gave an answer without a choice.');
+      const answer = { model: modelOf(envelope), finishReason: progress.ends.get(0) ?? 'stop', document };
       if (!request.isStream) return answer;
       const shared = envelopeOf(envelope);
-      for (const [index, reason] of ends) if (reason === null) outlet.put(JSON.stringify({ ...shared, choices: [form.endOf(index, 'stop')] }));
-      if (request.wantsUsage) outlet.put(usageChunk ?? JSON.stringify({ ...shared, choices: [], usage: usage ?? toWireUsage(estimateCompletionUsage(request.body, answerChars)) }));
+      for (const [index, reason] of progress.ends) if (reason === null) outlet.put(JSON.stringify({ ...shared, choices: [form.endOf(index, 'stop')] }));
+      if (request.wantsUsage) outlet.put(usageChunk ?? JSON.stringify({ ...shared, choices: [], usage: usage ?? toWireUsage(estimate()) }));
       return outlet.drain()?.then(() => answer) ?? answer;
     },
+  };
+}
+
+interface Progress {
+  /** Why each choice ended; null: not yet. */
+  readonly ends: ReadonlyMap<number, string | null>;
+  readonly read: (choices: readonly JsonObject[]) => void;
+  readonly isFinished: () => boolean;
+  /** Characters that the model has written. */
+  readonly chars: () => number;
+}
+
+function createProgress(form: CompletionForm, expected: number, tooMany: () => Error): Progress {
+  const ends = new Map<number, string | null>();
+  let open = 0;
+  let chars = 0;
+  return {
+    ends,
+    read: (choices) => {
+      for (const [at, choice] of choices.entries()) {
+        const index = indexOf(choice, at);
+        const known = ends.get(index);
+        if (known === undefined && ends.size >= CHOICES_MAX) throw tooMany();
+        const reason = choice['finish_reason'];
+        const end = typeof reason === 'string' ? reason : (known ?? null);
+        if (end !== known) {
+          ends.set(index, end);
+          open += (end === null ? 1 : 0) - (known === null ? 1 : 0);
+        }
+        chars += form.charsOf(choice);
+      }
+    },
+    isFinished: () => open === 0 && ends.size >= expected,
+    chars: () => chars,
   };
 }
 

@@ -111,10 +111,10 @@ describe('an answer as a stream', () => {
     const sink = { add: () => undefined, isFinished: () => false };
     const endless = createAnswerReader(CONTEXT, sink, () => undefined);
     expect(() => {
-      for (let at = 0; at < 100; at += 1) endless.feed(Buffer.from(at === 0 ? 'data: "' : 'x'.repeat(1_048_576)));
+      for (let at = 0; at < 100; at += 1) void endless.feed(Buffer.from(at === 0 ? 'data: "' : 'x'.repeat(1_048_576)));
     }).toThrow('more than 4194304 bytes');
     const document = createAnswerReader(CONTEXT, { ...sink, documentBytesMax: 10 }, () => undefined);
-    document.feed(Buffer.from('{"a":1'));
+    void document.feed(Buffer.from('{"a":1'));
     expect(() => document.feed(Buffer.from(',"b":2}'))).toThrow('more than 10 bytes');
   });
 });

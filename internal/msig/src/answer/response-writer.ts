@@ -51,103 +51,144 @@ interface OpenCall extends OpenItem {
 
 export function createResponseWriter(about: ResponseAbout): ResponseWriter {
   const envelope = envelopeOf(about);
-  /** What stands at each place: as it began, or as it ended. */
-  const output: JsonObject[] = [];
-  const calls = new Map<JsonValue, OpenCall>();
-  let open: OpenText | null = null;
+  const output = createOutput();
+  const texts = createTexts(output, about.newId);
+  const calls = createCalls(output, about.newId);
+  let hasBegun = false;
   let finishReason = 'stop';
-  let number = 0;
-  let events: string[] = [];
-
-  const emit = (...made: readonly ResponseEvent[]): void => {
-    for (const event of made) events.push(JSON.stringify({ ...event, sequence_number: number++ }));
-  };
-  const take = (): readonly string[] => {
-    const made = events;
-    events = [];
-    return made;
-  };
   const begin = (model: string): void => {
-    if (number > 0) return;
+    if (hasBegun) return;
+    hasBegun = true;
     const response = { ...envelope, model };
-    emit({ type: 'response.created', response }, { type: 'response.in_progress', response });
+    output.emit({ type: 'response.created', response }, { type: 'response.in_progress', response });
   };
-  const place = (item: JsonObject): number => {
-    emit(itemAdded(item, output.length));
-    return output.push(item) - 1;
-  };
-  const close = (at: number, item: JsonObject): void => {
-    output[at] = item;
-    emit({ type: 'response.output_item.done', output_index: at, item });
-  };
-
-  const closePart = (text: OpenText): void => {
-    if (text.part === null) return;
-    const whole = wholePart(text.part);
-    emit(...partDone(whole, text.part.place));
-    text.parts.push(whole);
-    text.part = null;
-  };
-  const closeText = (): void => {
-    if (open === null) return;
-    closePart(open);
-    close(open.at, { ...open.item, content: open.parts, status: 'completed' });
-    open = null;
-  };
-  const write = (type: PartType, text: string): void => {
-    const kind = type === 'reasoning_text' ? 'reasoning' : 'message';
-    if (open?.item['type'] !== kind) {
-      closeText();
-      const item = kind === 'reasoning' ? { id: `rs_${about.newId()}`, type: kind, summary: [], content: [] } : { id: `msg_${about.newId()}`, type: kind, role: 'assistant', content: [] };
-      open = { item, at: place(item), parts: [], part: null };
-    }
-    if (open.part?.type !== type) {
-      closePart(open);
-      open.part = { place: { item_id: open.item['id'] ?? '', output_index: open.at, content_index: open.parts.length }, type, text: '' };
-      emit(partAdded(wholePart(open.part), open.part.place));
-    }
-    open.part.text += text;
-    emit(partDelta({ type }, open.part.place, text));
-  };
-  const addCall = (piece: JsonObject): void => {
-    const key = piece['index'] ?? piece['id'] ?? calls.size;
-    const { name = '', arguments: args } = isJsonObject(piece['function']) ? piece['function'] : {};
-    let call = calls.get(key);
-    if (call === undefined) {
-      closeText();
-      const item = { id: `fc_${about.newId()}`, type: 'function_call', call_id: piece['id'] ?? `call_${about.newId()}`, name, arguments: '' };
-      call = { item, at: place(item), text: '' };
-      calls.set(key, call);
-    }
-    if (typeof args !== 'string' || args === '') return;
-    call.text += args;
-    emit({ type: 'response.function_call_arguments.delta', item_id: call.item['id'] ?? '', output_index: call.at, delta: args });
-  };
-  const closeCall = ({ item, at, text }: OpenCall): void => {
-    emit({ type: 'response.function_call_arguments.done', item_id: item['id'] ?? '', output_index: at, name: item['name'] ?? '', arguments: text });
-    close(at, { ...item, arguments: text, status: 'completed' });
-  };
-
   return {
     add: (delta, reason, model) => {
       begin(model);
       if (typeof reason === 'string') finishReason = reason;
       for (const [type, members] of TEXT_MEMBERS) {
         const text = members.map((member) => delta[member]).find((value) => typeof value === 'string' && value !== '');
-        if (typeof text === 'string') write(type, text);
+        if (typeof text === 'string') texts.write(type, text);
       }
-      objectsOf(delta['tool_calls']).forEach(addCall);
-      return take();
+      for (const piece of objectsOf(delta['tool_calls'])) {
+        if (!calls.has(piece)) texts.close();
+        calls.write(piece);
+      }
+      return output.take();
     },
     end: ({ model, usage }) => {
       begin(model);
-      closeText();
-      for (const call of calls.values()) closeCall(call);
+      texts.close();
+      calls.close();
       const cut = CUTS[finishReason];
       const incomplete = cut === undefined ? {} : { status: 'incomplete', incomplete_details: { reason: cut } };
-      const response = { ...envelope, model, status: 'completed', ...incomplete, output, usage: toResponseUsage(usage) };
-      emit({ type: endTypeOf(response), response });
-      return { events: take(), response };
+      const response = { ...envelope, model, status: 'completed', ...incomplete, output: output.items, usage: toResponseUsage(usage) };
+      output.emit({ type: endTypeOf(response), response });
+      return { events: output.take(), response };
+    },
+  };
+}
+
+/** The items of a response and the events that tell of them. */
+interface Output {
+  /** What stands at each place: as it began, or as it ended. */
+  readonly items: readonly JsonObject[];
+  readonly emit: (...events: readonly ResponseEvent[]) => void;
+  /** The events since it was called last. */
+  readonly take: () => readonly string[];
+  readonly open: (item: JsonObject) => OpenItem;
+  readonly close: (at: number, item: JsonObject) => void;
+}
+
+function createOutput(): Output {
+  const items: JsonObject[] = [];
+  let number = 0;
+  let events: string[] = [];
+  const emit = (...made: readonly ResponseEvent[]): void => {
+    for (const event of made) events.push(JSON.stringify({ ...event, sequence_number: number++ }));
+  };
+  return {
+    items,
+    emit,
+    take: () => {
+      const made = events;
+      events = [];
+      return made;
+    },
+    open: (item) => {
+      emit(itemAdded(item, items.length));
+      return { item, at: items.push(item) - 1 };
+    },
+    close: (at, item) => {
+      items[at] = item;
+      emit({ type: 'response.output_item.done', output_index: at, item });
+    },
+  };
+}
+
+/** Messages and thoughts, of which one is open at a time, and of that one part. */
+function createTexts(output: Output, newId: () => string) {
+  let open: OpenText | null = null;
+  const closePart = (text: OpenText): void => {
+    if (text.part === null) return;
+    const whole = wholePart(text.part);
+    output.emit(...partDone(whole, text.part.place));
+    text.parts.push(whole);
+    text.part = null;
+  };
+  const close = (): void => {
+    if (open === null) return;
+    closePart(open);
+    output.close(open.at, { ...open.item, content: open.parts, status: 'completed' });
+    open = null;
+  };
+  const openFor = (kind: 'reasoning' | 'message'): OpenText => {
+    if (open?.item['type'] === kind) return open;
+    close();
+    const item = kind === 'reasoning' ? { id: `rs_${newId()}`, type: kind, summary: [], content: [] } : { id: `msg_${newId()}`, type: kind, role: 'assistant', content: [] };
+    open = { ...output.open(item), parts: [], part: null };
+    return open;
+  };
+  return {
+    close,
+    write: (type: PartType, text: string): void => {
+      const item = openFor(type === 'reasoning_text' ? 'reasoning' : 'message');
+      if (item.part?.type !== type) {
+        closePart(item);
+        item.part = { place: { item_id: item.item['id'] ?? '', output_index: item.at, content_index: item.parts.length }, type, text: '' };
+        output.emit(partAdded(wholePart(item.part), item.part.place));
+      }
+      item.part.text += text;
+      output.emit(partDelta({ type }, item.part.place, text));
+    },
+  };
+}
+
+/** Calls, which may be written side by side and end together. */
+function createCalls(output: Output, newId: () => string) {
+  const calls = new Map<JsonValue, OpenCall>();
+  const keyOf = (piece: JsonObject): JsonValue => piece['index'] ?? piece['id'] ?? calls.size;
+  const open = (piece: JsonObject, name: JsonValue): OpenCall => {
+    const item = { id: `fc_${newId()}`, type: 'function_call', call_id: piece['id'] ?? `call_${newId()}`, name, arguments: '' };
+    return { ...output.open(item), text: '' };
+  };
+  return {
+    has: (piece: JsonObject): boolean => calls.has(keyOf(piece)),
+    write: (piece: JsonObject): void => {
+      const { name = '', arguments: args } = isJsonObject(piece['function']) ? piece['function'] : {};
+      const key = keyOf(piece);
+      const call = calls.get(key) ?? open(piece, name);
+      calls.set(key, call);
+      if (typeof args !== 'string' || args === '') return;
+      call.text += args;
+      output.emit({ type: 'response.function_call_arguments.delta', item_id: call.item['id'] ?? '', output_index: call.at, delta: args });
+    },
+    close: (): void => {
+      for (const { item, at, text } of calls.values()) {
+        output.emit({ type: 'response.function_call_arguments.done', item_id: item['id'] ?? '', output_index: at, name: item['name'] ?? '', arguments: text });
+        output.close(at, { ...item, arguments: text, status: 'completed' });
+      }
+      calls.clear();
     },
   };
 }

@@ -38,27 +38,20 @@ function headersOf({ apiKey }: UpstreamContext): string[] {
   return apiKey === '' ? own : [...own, 'authorization', `Bearer ${apiKey}`];
 }
 
-interface Refusal {
-  readonly status: number;
-  readonly retryAfterMs: number | null;
-  readonly shouldRetry: boolean;
-  readonly pieces: Buffer[];
-  bytes: number;
+/** Ends one exchange, once: by its answer, by an error, by the caller, by the clock. */
+interface Ending {
+  readonly isOver: () => boolean;
+  /** null: the answer was read to its end. */
+  readonly over: (error: unknown) => void;
+  /** From our side: the server must stop working on it. */
+  readonly stop: (error: unknown) => void;
+  /** One clock at a time; null stops it. */
+  readonly after: (ms: number | null, then: () => void) => void;
 }
 
-/** `settle` is called once, with null when the answer was read to its end. */
-function createHandler(upstream: Upstream, asked: Exchange, settle: (error: unknown) => void): Dispatcher.DispatchHandler {
-  const { context } = upstream;
-  const { signal, sink, firstByteTimeoutMs } = asked;
-  let controller: Dispatcher.DispatchController | null = null;
+function createEnding(signal: AbortSignal, { settle, abort }: { readonly settle: (error: unknown) => void; readonly abort: () => void }): Ending {
   let timer: NodeJS.Timeout | undefined;
-  let refusal: Refusal | null = null;
-  let hasBegun = false;
   let isOver = false;
-  /** The reader of the answer has to be waited for; what the connection says meanwhile is `after`. */
-  let isHeld = false;
-  let after: (() => void) | null = null;
-
   const over = (error: unknown): void => {
     if (isOver) return;
     isOver = true;
@@ -66,84 +59,127 @@ function createHandler(upstream: Upstream, asked: Exchange, settle: (error: unkn
     signal.removeEventListener('abort', onAbort);
     settle(error);
   };
-  /** Ends it from our side. */
   const stop = (error: unknown): void => {
     over(error);
-    controller?.abort(noLongerRead());
+    abort();
   };
   const onAbort = (): void => stop(signal.reason);
-  const fail = (thrown: unknown): void => stop(errorOfConnection(context, thrown));
+  signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    isOver: () => isOver,
+    over,
+    stop,
+    after: (ms, then) => {
+      clearTimeout(timer);
+      if (ms !== null && !isOver) timer = setTimeout(then, ms);
+    },
+  };
+}
+
+/** Lets the connection go on only when the reader of the answer has taken what came; what it says meanwhile waits. */
+function createHold(connection: () => Dispatcher.DispatchController | null, fail: (thrown: unknown) => void) {
+  let isHeld = false;
+  let waiting: (() => void) | null = null;
+  const release = (): void => {
+    isHeld = false;
+    if (waiting === null) connection()?.resume();
+    else waiting();
+  };
+  return {
+    until: (full: Promise<void>): void => {
+      isHeld = true;
+      connection()?.pause();
+      full.then(release, fail);
+    },
+    whenFree: (step: () => void): void => {
+      if (isHeld) waiting = step;
+      else step();
+    },
+  };
+}
+
+/** `settle` is called once, with null when the answer was read to its end. */
+function createHandler(upstream: Upstream, asked: Exchange, settle: (error: unknown) => void): Dispatcher.DispatchHandler {
+  const { context } = upstream;
+  let controller: Dispatcher.DispatchController | null = null;
+  let refusal: Refusal | null = null;
+  let hasBegun = false;
+  const abort = (): void => controller?.abort(noLongerRead());
+  const ending = createEnding(asked.signal, { settle, abort });
+  const fail = (thrown: unknown): void => ending.stop(errorOfConnection(context, thrown));
+  const hold = createHold(() => controller, fail);
   const finish = (): void => {
-    if (isOver) return;
+    if (ending.isOver()) return;
     try {
       const last = reader.end();
-      if (last === null) over(null);
-      else last.then(() => over(null), fail);
+      if (last === null) ending.over(null);
+      else last.then(() => ending.over(null), fail);
     } catch (thrown) {
       fail(thrown);
     }
   };
-  const whenFree = (step: () => void): void => {
-    if (isHeld) after = step;
-    else step();
-  };
-  const release = (): void => {
-    isHeld = false;
-    if (after === null) controller?.resume();
-    else after();
-  };
-  const hold = (full: Promise<void>): void => {
-    isHeld = true;
-    controller?.pause();
-    full.then(release, fail);
-  };
-  const reader = createAnswerReader(context, sink, (graceMs) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => whenFree(() => (finish(), controller?.abort(noLongerRead()))), graceMs);
-  });
-  const refused = (): void => {
-    if (refusal === null) return;
-    const { status, retryAfterMs, shouldRetry, pieces } = refusal;
-    stop(errorOfStatus(context, { status, body: Buffer.concat(pieces).subarray(0, REFUSAL_BYTES).toString('utf8'), retryAfterMs, shouldRetry }));
-  };
-
-  if (firstByteTimeoutMs !== null) timer = setTimeout(() => stop(silent(context, firstByteTimeoutMs)), firstByteTimeoutMs);
-  signal.addEventListener('abort', onAbort, { once: true });
+  const reader = createAnswerReader(context, asked.sink, (graceMs) => ending.after(graceMs, () => hold.whenFree(() => (finish(), abort()))));
+  const { firstByteTimeoutMs } = asked;
+  if (firstByteTimeoutMs !== null) ending.after(firstByteTimeoutMs, () => ending.stop(silent(context, firstByteTimeoutMs)));
 
   return {
     onRequestStart: (started) => {
       controller = started;
       // It was ended while it waited for a connection.
-      if (isOver) started.abort(noLongerRead());
+      if (ending.isOver()) abort();
     },
     onResponseStart: (_controller, status, headers) => {
-      if (status < 200 || (status >= 200 && status < 300)) return;
-      refusal = { status, retryAfterMs: parseRetryAfter(headers, upstream.now()), shouldRetry: headers['x-should-retry'] !== 'false', pieces: [], bytes: 0 };
+      // What comes before the answer proper, such as 103, has a status below 200.
+      if (status >= 300) refusal = openRefusal(status, headers, upstream.now());
     },
     onResponseData: (_controller, piece) => {
-      if (isOver) return;
-      if (refusal !== null) {
-        refusal.pieces.push(piece);
-        refusal.bytes += piece.byteLength;
-        // The rest is left unread and the connection given up.
-        if (refusal.bytes >= REFUSAL_BYTES) refused();
-        return;
-      }
+      if (ending.isOver()) return;
+      // Of an endless error page the rest is left unread and the connection given up.
+      if (refusal !== null) return refusal.add(piece) ? undefined : ending.stop(refusal.toError(context));
       if (!hasBegun) {
         hasBegun = true;
-        clearTimeout(timer);
+        ending.after(null, abort);
         asked.onFirstByte?.();
       }
       try {
         const full = reader.feed(piece);
-        if (full !== null) hold(full);
+        if (full !== null) hold.until(full);
       } catch (thrown) {
         fail(thrown);
       }
     },
-    onResponseEnd: () => whenFree(refusal === null ? finish : refused),
+    onResponseEnd: () => {
+      if (refusal === null) hold.whenFree(finish);
+      else ending.over(refusal.toError(context));
+    },
     // A connection that breaks after the answer was complete has merely ended.
-    onResponseError: (_controller, error) => whenFree(() => (refusal === null && reader.isComplete() ? finish() : over(errorOfConnection(context, error)))),
+    onResponseError: (_controller, error) => hold.whenFree(() => (refusal === null && reader.isComplete() ? finish() : ending.over(errorOfConnection(context, error)))),
+  };
+}
+
+/** A status other than 2xx, and the beginning of what stands below it. */
+interface Refusal {
+  /** false: it is enough. */
+  readonly add: (piece: Buffer) => boolean;
+  readonly toError: (context: UpstreamContext) => PlatformError;
+}
+
+function openRefusal(status: number, headers: Readonly<Record<string, string | string[] | undefined>>, nowMs: number): Refusal {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  return {
+    add: (piece) => {
+      pieces.push(piece);
+      bytes += piece.byteLength;
+      return bytes < REFUSAL_BYTES;
+    },
+    toError: (context) =>
+      errorOfStatus(context, {
+        status,
+        body: Buffer.concat(pieces).subarray(0, REFUSAL_BYTES).toString('utf8'),
+        retryAfterMs: parseRetryAfter(headers, nowMs),
+        shouldRetry: headers['x-should-retry'] !== 'false',
+      }),
   };
 }
 
