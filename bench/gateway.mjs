@@ -63,7 +63,7 @@ async function measure() {
   for (let round = 1; round <= shape.rounds; round += 1) {
     for (const each of contenders) {
       if (each.failure !== null) continue;
-      say(`round ${round} of ${shape.rounds}: ${each.contender.label}`);
+      say(`round ${String(round)} of ${String(shape.rounds)}: ${each.contender.label}`);
       const seen = await turn(each, round, []);
       if (Object.keys(seen).length > 0) each.rounds.push(seen);
     }

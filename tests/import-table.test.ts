@@ -13,8 +13,8 @@ const SCOPE = '@openeaap/';
 const LEAVES = ['kernel', 'security', 'proto', 'adapter'];
 /** A user's program calls `serve()` and no more: the SDK is the program's edge, in one file. */
 const EDGE_OF_SDK = 'sdk/typescript/src/environment.ts';
-/** Tests that need a database take it from here. */
-const SHARED_TESTING = 'internal/store/src/testing';
+/** Tests that need a database or a model server take it from here. */
+const SHARED_TESTING = ['internal/store/src/testing', 'internal/msig/src/testing'];
 
 interface Room {
   /** From the root, for example `internal/store`. */
@@ -122,7 +122,7 @@ function mistakeInTest(home: string, found: Import): readonly string[] {
   const { specifier } = found;
   if (specifier.startsWith(SCOPE) && specifier.slice(SCOPE.length).includes('/')) return [`${show(found)}: goes past the door`];
   if (!specifier.startsWith('.') || !leaves(home, found)) return [];
-  return targetOf(found).startsWith(`${SHARED_TESTING}/`) ? [] : [`${show(found)}: leaves the room`];
+  return SHARED_TESTING.some((folder) => targetOf(found).startsWith(`${folder}/`)) ? [] : [`${show(found)}: leaves the room`];
 }
 
 const show = ({ file, specifier }: Import): string => `${file} imports ${specifier}`;

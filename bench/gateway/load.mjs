@@ -142,7 +142,11 @@ function clockUs() {
 
 const COMMANDS = { closedLoop, streams, fixedRate, once };
 
-process.on('message', async ({ id, command, args }) => {
+process.on('message', (message) => void obey(message));
+process.on('disconnect', () => process.exit(0));
+process.send({ ready: true });
+
+async function obey({ id, command, args }) {
   const before = process.cpuUsage();
   const startedMs = performance.now();
   try {
@@ -152,6 +156,4 @@ process.on('message', async ({ id, command, args }) => {
   } catch (error) {
     process.send({ id, error: error.stack });
   }
-});
-process.on('disconnect', () => process.exit(0));
-process.send({ ready: true });
+}

@@ -6,6 +6,7 @@ import type { Access } from '../access.ts';
 import type { Backend } from './backend.ts';
 import { completeOnce } from './complete-once.ts';
 import { firstListedModel, openPool } from './openai-upstream.ts';
+import { responsesByChat } from './responses-by-chat.ts';
 import type { Upstream } from './openai-upstream.ts';
 
 export interface OpenAiBackendDeps {
@@ -25,13 +26,14 @@ interface Server {
 export function createOpenAiBackend(config: BackendConfig, deps: OpenAiBackendDeps): Backend {
   const servers = new Map(config.endpoints.map((endpoint) => [endpoint, openServer(config, endpoint, deps)]));
   const adapters = new Map(config.adapters.map((name) => [name, async () => name]));
+  const ask: Backend['ask'] = async (request, call) => {
+    const server = servers.get(call.endpoint);
+    if (server === undefined) throw new PlatformError('internal', `The backend "${config.name}" has no server at the asked address.`);
+    const target = { model: adapters.get(request.model) ?? server.model, newId: deps.newId, members: deps.shape(request, call.access) };
+    return completeOnce(server.upstream, target, { completion: request, call });
+  };
   return {
-    ask: (request, call) => {
-      const server = servers.get(call.endpoint);
-      if (server === undefined) throw new PlatformError('internal', `The backend "${config.name}" has no server at the asked address.`);
-      const target = { model: adapters.get(request.model) ?? server.model, newId: deps.newId, members: deps.shape(request, call.access) };
-      return completeOnce(server.upstream, target, { completion: request, call });
-    },
+    ask: config.kinds.includes('responses') ? ask : responsesByChat(ask, { newId: deps.newId, now: deps.now }),
     close: async () => {
       await Promise.all([...servers.values()].map(({ upstream }) => upstream.pool.destroy()));
     },

@@ -71,7 +71,8 @@ function keepAllowed({ by, backends, fallbacks }: Candidates, { request, access 
 /** Errors name what would help. The order matters: what may not be used is not told of. */
 function keepAble(able: Able, asked: Asked): Able {
   const { request, access } = asked;
-  const speaking = keep(able, ({ kinds }) => kinds.includes(request.kind));
+  // Responses are made from chat where a server has none.
+  const speaking = keep(able, ({ kinds }) => kinds.includes(request.kind) || (request.kind === 'responses' && kinds.includes('chat')));
   if (isNobody(speaking)) throw new PlatformError('invalid_input', `The model "${nameOf(request)}" cannot be asked for ${request.kind}. Name a backend that has "${request.kind}" among its kinds.`, { details: { field: 'model', kind: request.kind } });
   const inside = (access.sensitivity ?? 1) >= CONFIDENTIAL ? keep(speaking, ({ external }) => !external) : speaking;
   if (isNobody(inside)) {
