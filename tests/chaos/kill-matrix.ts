@@ -66,7 +66,7 @@ export interface KillMatrix {
  * there is one at no commit of a run; the chaos does those at random. What an idle server writes is
  * found by watching one; these write only when there is something to write about.
  */
-const BY_TIMERS: readonly string[] = ['save-audit-head', 'forget-quota-counters', 'collect-pair'];
+const BY_TIMERS: readonly string[] = ['save-audit-head', 'forget-quota-counters', 'forget-limit-counters', 'forget-usage-batches', 'write-model-usage', 'collect-pair'];
 /** A server is watched for so many heartbeats while it has nothing to do. */
 const IDLE_HEARTBEATS = 3;
 const HEARTBEAT = 'beat-node';
