@@ -23,10 +23,12 @@ const SILENT_MEMBERS: ReadonlySet<string> = new Set([
 ]);
 
 /** Texts whose key is remembered, so that the same bytes are not read again; some 200 bytes each. */
-const REMEMBERED_MAX = 4_096;
+const REMEMBERED_MAX = 2_048;
 
 export function createCacheKeys(hashKey: string): CacheKeys {
-  const remembered = new Map<string, string>();
+  // Two generations: taking the oldest out of one Map looks at all the gaps before it.
+  let remembered = new Map<string, string>();
+  let older = new Map<string, string>();
   // Made once: an HMAC object for each request is more work for the garbage collector than the hash itself.
   const secret = createHmac('sha256', hashKey).update('answers').digest('base64url');
   const keyed = (text: string): string => hash('sha256', `${secret}\n${text}`, 'hex');
@@ -34,10 +36,13 @@ export function createCacheKeys(hashKey: string): CacheKeys {
     exact: (call) => {
       const who = whoOf(call);
       const raw = hash('sha256', `${who}\n${call.request.text}`, 'base64url');
-      const known = remembered.get(raw);
+      const known = remembered.get(raw) ?? older.get(raw);
       if (known !== undefined) return known;
       const key = keyed(`${who}\n${toCanonicalText(call.request.text, SILENT_MEMBERS).text}`);
-      if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value ?? '');
+      if (remembered.size >= REMEMBERED_MAX) {
+        older = remembered;
+        remembered = new Map();
+      }
       remembered.set(raw, key);
       return key;
     },

@@ -13,6 +13,16 @@ export function createMemoryLevel({ maxBytes, ttlMs }: { readonly maxBytes: numb
   /** In the order of their last use. */
   const entries = new Map<string, { readonly kept: KeptAnswer; readonly untilMs: number }>();
   let bytes = 0;
+  /** Stays at the front: a new one would look at all the gaps of those that went before. */
+  let oldest = entries.keys();
+  const removeOldest = (): void => {
+    let next = oldest.next();
+    if (next.done === true) {
+      oldest = entries.keys();
+      next = oldest.next();
+    }
+    if (next.done !== true) remove(next.value);
+  };
   const costOf = ({ body }: KeptAnswer): number => body.length + ENTRY_OVERHEAD_BYTES;
   const remove = (key: string): void => {
     const entry = entries.get(key);
@@ -37,10 +47,7 @@ export function createMemoryLevel({ maxBytes, ttlMs }: { readonly maxBytes: numb
       const untilMs = Math.min(kept.untilMs, nowMs + ttlMs);
       remove(key);
       if (cost > maxBytes || untilMs <= nowMs) return;
-      for (const oldest of entries.keys()) {
-        if (bytes + cost <= maxBytes) break;
-        remove(oldest);
-      }
+      while (bytes + cost > maxBytes) removeOldest();
       entries.set(key, { kept, untilMs });
       bytes += cost;
     },
