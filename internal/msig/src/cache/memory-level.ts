@@ -13,6 +13,7 @@ export function createMemoryLevel({ maxBytes, ttlMs }: { readonly maxBytes: numb
   /** In the order of their last use. */
   const entries = new Map<string, { readonly kept: KeptAnswer; readonly untilMs: number }>();
   let bytes = 0;
+  const hasRoomFor = (cost: number): boolean => bytes + cost <= maxBytes;
   /** Stays at the front: a new one would look at all the gaps of those that went before. */
   let oldest = entries.keys();
   const removeOldest = (): void => {
@@ -47,7 +48,7 @@ export function createMemoryLevel({ maxBytes, ttlMs }: { readonly maxBytes: numb
       const untilMs = Math.min(kept.untilMs, nowMs + ttlMs);
       remove(key);
       if (cost > maxBytes || untilMs <= nowMs) return;
-      while (bytes + cost > maxBytes) removeOldest();
+      while (!hasRoomFor(cost)) removeOldest();
       entries.set(key, { kept, untilMs });
       bytes += cost;
     },
