@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError, toPlatformError } from '@openeaap/kernel';
 import type { Access } from './access.ts';
 import type { Backend, RequestReply, TokenCounts } from './backends/backend.ts';
+import { mayRepeat, retryWaitMs } from './backends/retry-wait.ts';
 import type { BackendConfig } from './config/gateway-config.ts';
 import { toDeniedFact } from './privacy/create-egress-guard.ts';
 import type { AnswerRestorer, EgressFact, EgressGuard, EgressPass } from './privacy/egress-guard.ts';
@@ -43,9 +44,6 @@ export interface Retake {
   /** Forget the chunks so far. */
   readonly restart: () => void;
 }
-
-const RETRY_WAIT_FIRST_MS = 250;
-const RETRY_WAIT_MAX_MS = 8_000;
 
 /**
  * Asks the backends of the plan, one after the other, until one answers: each up to its number of
@@ -101,27 +99,13 @@ async function askBackend(deps: TurnsDeps, turns: Turns, { backend, passedOn }: 
       return await askServer(deps, turns, { backend, avoid, request: sent.request, restorer: sent.restorer() });
     } catch (thrown) {
       signal.throwIfAborted();
-      if (!(thrown instanceof PlatformError) || passedOn() || made >= backend.maxAttempts || !mayRepeat(thrown)) throw thrown;
-      const waitMs = retryWaitMs(deps, thrown, { made, othersLeft: avoid.length < backend.endpoints.length });
+      if (!(thrown instanceof PlatformError) || passedOn() || made >= backend.maxAttempts || isRefusal(thrown) || !mayRepeat(thrown)) throw thrown;
+      // Another server need not be waited for.
+      const waitMs = avoid.length < backend.endpoints.length ? 0 : retryWaitMs(thrown, made, deps.random);
       if (deps.now() + waitMs >= deadlineMs || !deps.fleet.takeRetry(backend)) throw thrown;
       if (waitMs > 0) await sleep(waitMs, undefined, { signal });
     }
   }
-}
-
-/** A timeout has used the time up, a refused place has had its own wait, and a server may say that another try is of no use. */
-function mayRepeat({ code, details }: PlatformError): boolean {
-  return code === 'model_unavailable' && details['reason'] !== 'timeout' && details['should_retry'] !== false && !isRefusal(new PlatformError(code, '', { details }));
-}
-
-function retryWaitMs(deps: TurnsDeps, error: PlatformError, { made, othersLeft }: { readonly made: number; readonly othersLeft: boolean }): number {
-  // Another server need not be waited for.
-  if (othersLeft) return 0;
-  const asked = error.details['retry_after_ms'];
-  if (typeof asked === 'number') return asked;
-  // Half fixed, half spread, so that many requests that failed together do not come back together.
-  const ceiling = Math.min(RETRY_WAIT_MAX_MS, RETRY_WAIT_FIRST_MS * 2 ** (made - 1));
-  return Math.round(ceiling * (0.5 + deps.random() / 2));
 }
 
 interface Sent {
@@ -168,7 +152,7 @@ async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, reques
       onChunk: restorer === null ? onChunk : (json) => sendAll(restorer.chunk(json), onChunk),
       onFirstByte: () => {
         firstByteMs ??= deps.now() - startedMs;
-        place.began?.();
+        place.began();
         turns.onFirstByte();
       },
       onUsage: (usage) => turns.onUsage(usage, backend),

@@ -6,7 +6,7 @@ import type { Access } from './access.ts';
 import type { Accountant, MeteredAccess } from './accounting/accountant.ts';
 import { createUsageMeter } from './accounting/usage-meter.ts';
 import type { UsageMeter } from './accounting/usage-meter.ts';
-import { createReplyAssembler } from './answer/reply-assembler.ts';
+import { createChatReader } from './backends/chat-reader.ts';
 import { createClosing } from './backends/closing.ts';
 import type { AnswerCache, CacheControl, CacheOutcome } from './cache/answer-cache.ts';
 import type { BackendConfig, BackendType, GatewayConfig } from './config/gateway-config.ts';
@@ -174,29 +174,16 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
   return {
     chat: async (request, { onDelta, ...options }) => {
       const context = { backend: '', apiKey: '' };
-      let assembler = createReplyAssembler(context, deps.newId);
-      let passedOn = false;
+      const reader = createChatReader({ context, newId: deps.newId, onDelta });
       const { answer, finished } = await invoke(toChatModelRequest(request), {
         ...options,
         maxTokens: request.maxTokens ?? null,
         onRouted: ({ backend }) => {
           context.backend = backend;
         },
-        onChunk: (json) => {
-          const text = assembler.add(JSON.parse(json));
-          if (text !== '' && onDelta !== undefined) {
-            passedOn = true;
-            onDelta(text);
-          }
-          return null;
-        },
-        retake: {
-          passedOn: () => passedOn,
-          restart: () => {
-            assembler = createReplyAssembler(context, deps.newId);
-          },
-        },
-        finish: () => assembler.finish(),
+        onChunk: reader.onChunk,
+        retake: reader,
+        finish: reader.finish,
       });
       return { ...finished, model: finished.model === '' ? answer.model : finished.model, usage: answer.usage, backend: answer.backend };
     },

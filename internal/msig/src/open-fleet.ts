@@ -1,9 +1,11 @@
 import { PlatformError } from '@openeaap/kernel';
 import type { Backend } from './backends/backend.ts';
 import { createOpenAiBackend } from './backends/openai-backend.ts';
+import type { Access } from './access.ts';
 import type { AnswerCache } from './cache/answer-cache.ts';
 import type { BackendConfig, GatewayConfig } from './config/gateway-config.ts';
 import type { GatewayDeps } from './gateway.ts';
+import type { ModelRequest } from './request/model-request.ts';
 import { createFleet } from './routing/create-fleet.ts';
 import type { Fleet } from './routing/fleet.ts';
 import { parseScript } from './scripted/script.ts';
@@ -85,6 +87,6 @@ const NOTHING: Readonly<Record<string, string | null>> = {};
 
 function createBackend(config: BackendConfig, deps: GatewayDeps): Backend {
   if (config.type === 'scripted') return createScriptedBackend(parseScript(config.script, deps.readScript(config.script)), deps);
-  const shape = config.type === 'vllm' ? (request: Parameters<typeof shapeForVllm>[0], access: Parameters<typeof shapeForVllm>[1]['access']) => shapeForVllm(request, { access, config: config.vllm, saltKey: deps.saltKey }) : () => NOTHING;
-  return createOpenAiBackend(config, { now: deps.now, newId: deps.newId, random: deps.random, shape });
+  const shape = config.type === 'vllm' ? (request: ModelRequest, access: Access) => shapeForVllm(request, { access, config: config.vllm, saltKey: deps.saltKey }) : () => NOTHING;
+  return createOpenAiBackend(config, { now: deps.now, newId: deps.newId, shape });
 }

@@ -25,7 +25,7 @@ async function setUp(behaviour: Behaviour, target: Partial<CompletionTarget> = {
   const endpoint = parseEndpoint(server.url);
   const pool = openPool(endpoint.origin);
   closers.push(server.close, () => pool.destroy());
-  const upstream = { pool, endpoint, context: { backend: 'b1', apiKey: 'k-secret' }, firstByteTimeoutMs: 5_000, maxAttempts: 1, now: () => 0, random: () => 0 };
+  const upstream = { pool, endpoint, context: { backend: 'b1', apiKey: 'k-secret' }, firstByteTimeoutMs: 5_000, now: () => 0 };
   const chunks: string[] = [];
   const usages: TokenCounts[] = [];
   let ids = 0;

@@ -1,6 +1,5 @@
 import { PlatformError } from '@openeaap/kernel';
 import { createAnswerRelay } from '../answer/answer-relay.ts';
-import { REQUEST_PATHS } from '../request/model-request.ts';
 import type { ModelRequest } from '../request/model-request.ts';
 import { toUpstreamBody } from '../request/upstream-body.ts';
 import type { Members } from '../request/upstream-body.ts';
@@ -20,8 +19,11 @@ export interface CompletionTarget {
   readonly members?: Members;
 }
 
+/** What one server needs to know of a call. */
+export type ServerCall = Omit<BackendCall, 'endpoint' | 'access'>;
+
 /** One try of a request: the client's own body goes out, and the server's own words come back. */
-export function completeOnce(upstream: Upstream, target: CompletionTarget, { completion, call }: { readonly completion: ModelRequest; readonly call: BackendCall }): Promise<RequestReply> {
+export function completeOnce(upstream: Upstream, target: CompletionTarget, { completion, call }: { readonly completion: ModelRequest; readonly call: ServerCall }): Promise<RequestReply> {
   const { context, endpoint } = upstream;
   const relay = createAnswerRelay(completion, { context, newId: target.newId, onChunk: call.onChunk });
   return billed(call, relay.usage, async () => {
@@ -29,7 +31,7 @@ export function completeOnce(upstream: Upstream, target: CompletionTarget, { com
     try {
       await exchange(upstream, {
         signal: call.signal,
-        path: REQUEST_PATHS[completion.kind],
+        kind: completion.kind,
         body: toUpstreamBody(completion, { model, origin: endpoint.origin, maxTokens: call.maxTokens, ...(target.members === undefined ? {} : { members: target.members }) }),
         firstByteTimeoutMs: completion.isStream ? upstream.firstByteTimeoutMs : null,
         sink: relay,

@@ -2,14 +2,15 @@ import { PlatformError } from '@openeaap/kernel';
 import type { Dispatcher } from 'undici';
 import { createAnswerReader } from '../answer/read-answer.ts';
 import type { AnswerSink } from '../answer/read-answer.ts';
+import type { RequestKind } from '../request/model-request.ts';
 import type { Upstream } from './openai-upstream.ts';
+import { upstreamPath } from './upstream-path.ts';
 import { errorOfConnection, errorOfStatus, parseRetryAfter } from './upstream-error.ts';
 import type { UpstreamContext } from './upstream-error.ts';
 
 export interface Exchange {
   readonly signal: AbortSignal;
-  /** Below the base URL. */
-  readonly path: string;
+  readonly kind: RequestKind;
   readonly body: string;
   readonly sink: AnswerSink;
   /** null: only the caller's clock bounds the silence, as before an answer that comes in one piece. */
@@ -29,7 +30,7 @@ export function exchange(upstream: Upstream, asked: Exchange): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     asked.signal.throwIfAborted();
     const settle = (error: unknown): void => (error === null ? resolve() : reject(error));
-    upstream.pool.dispatch({ method: 'POST', path: `${upstream.endpoint.basePath}${asked.path}`, headers: headersOf(upstream.context), body: asked.body }, createHandler(upstream, asked, settle));
+    upstream.pool.dispatch({ method: 'POST', path: upstreamPath(upstream.endpoint, asked.kind), headers: headersOf(upstream.context), body: asked.body }, createHandler(upstream, asked, settle));
   });
 }
 

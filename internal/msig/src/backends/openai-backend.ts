@@ -12,7 +12,6 @@ import type { Upstream } from './openai-upstream.ts';
 export interface OpenAiBackendDeps {
   readonly now: () => number;
   readonly newId: () => string;
-  readonly random: () => number;
   /** Further top-level members of the body, as JSON; null takes one out. */
   readonly shape: (request: ModelRequest, access: Access) => Readonly<Record<string, string | null>>;
 }
@@ -40,16 +39,14 @@ export function createOpenAiBackend(config: BackendConfig, deps: OpenAiBackendDe
   };
 }
 
-function openServer(config: BackendConfig, address: string, { now, random }: OpenAiBackendDeps): Server {
+function openServer(config: BackendConfig, address: string, { now }: OpenAiBackendDeps): Server {
   const endpoint = parseEndpoint(address);
   const upstream: Upstream = {
     pool: openPool(endpoint.origin),
     endpoint,
     context: { backend: config.name, apiKey: config.apiKey?.() ?? '' },
     firstByteTimeoutMs: config.firstByteTimeoutMs,
-    maxAttempts: config.maxAttempts,
     now,
-    random,
   };
   /** Asked once, kept while the backend lives; not kept when asking failed. */
   let listed: string | null = config.model === '' ? null : config.model;

@@ -1,12 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LIMITS, PlatformError } from '@openeaap/kernel';
 import type { ChatReply, ChatRequest } from '@openeaap/kernel';
 import type { Pool } from 'undici';
 import { createClosing } from './closing.ts';
-import { chatOnce } from './chat-once.ts';
+import { createChatReader } from './chat-reader.ts';
+import { completeOnce } from './complete-once.ts';
 import { describeBadEndpoint } from '../config/config.ts';
 import { parseEndpoint } from '../config/endpoint.ts';
 import { inTime } from './in-time.ts';
-import { openPool, withRetries } from './openai-upstream.ts';
+import { openPool } from './openai-upstream.ts';
+import { mayRepeat, retryWaitMs } from './retry-wait.ts';
+import { toChatModelRequest } from '../request/chat-model-request.ts';
 
 /** Chats with whatever server each call names: for a runtime in a process of its own, whose every step has an address and a credential. */
 export interface OpenAiChat {
@@ -72,27 +76,20 @@ export function createOpenAiChat(deps: OpenAiChatDeps): OpenAiChat {
     if (ended !== null) throw ended;
     const endpoint = parseEndpoint(call.baseUrl);
     const timeoutMs = call.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs;
-    const upstream = {
-      ...deps,
-      pool: poolOf(endpoint.origin),
-      endpoint,
-      context: { backend: NAME, apiKey: call.apiKey },
-      firstByteTimeoutMs: timeoutMs,
-      maxAttempts: ATTEMPTS,
-    };
-    let passedOn = false;
-    const onDelta = (text: string): void => {
-      passedOn = true;
-      call.onDelta?.(text);
-    };
+    const context = { backend: NAME, apiKey: call.apiKey };
+    const upstream = { pool: poolOf(endpoint.origin), endpoint, context, firstByteTimeoutMs: timeoutMs, now: deps.now };
+    const target = { model: () => request.model, newId: deps.newId };
+    const completion = toChatModelRequest(request);
+    const reader = createChatReader({ context, newId: deps.newId, onDelta: call.onDelta });
     const bounds = { caller: call.signal, closing, timeoutMs, timedOut: () => timedOut(timeoutMs) };
     const deadlineMs = deps.now() + timeoutMs;
-    const reply = await inTime(bounds, (signal) => {
-      const watched = { signal, deadlineMs, onDelta, onUsage: () => undefined };
-      const target = { model: async () => request.model, newId: deps.newId };
-      return withRetries(upstream, { signal, deadlineMs, passedOn: () => passedOn }, () => chatOnce(upstream, target, { request, call: watched }));
-    });
-    return { ...reply, usage: { ...reply.usage, costUsdMicros: 0 }, backend: NAME };
+    const attempt = (signal: AbortSignal) => {
+      reader.restart();
+      return completeOnce(upstream, target, { completion, call: { signal, maxTokens: request.maxTokens ?? null, onChunk: reader.onChunk, onUsage: () => undefined } });
+    };
+    const { model, usage } = await inTime(bounds, (signal) => withRetries(() => attempt(signal), { ...deps, signal, deadlineMs, passedOn: reader.passedOn }));
+    const reply = reader.finish();
+    return { ...reply, model: reply.model === '' ? model : reply.model, usage: { ...usage, costUsdMicros: 0 }, backend: NAME };
   };
 
   return {
@@ -106,4 +103,25 @@ export function createOpenAiChat(deps: OpenAiChatDeps): OpenAiChat {
 
 function timedOut(timeoutMs: number): PlatformError {
   return new PlatformError('model_unavailable', `The model gateway did not finish within ${timeoutMs} ms.`, { details: { backend: NAME, reason: 'timeout', timeout_ms: timeoutMs } });
+}
+
+interface Tries extends Pick<OpenAiChatDeps, 'now' | 'random'> {
+  readonly signal: AbortSignal;
+  /** No wait may go beyond it. */
+  readonly deadlineMs: number;
+  readonly passedOn: () => boolean;
+}
+
+async function withRetries<T>(attempt: () => Promise<T>, { now, random, signal, deadlineMs, passedOn }: Tries): Promise<T> {
+  for (let made = 1; ; made += 1) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (!(thrown instanceof PlatformError) || passedOn() || made >= ATTEMPTS || !mayRepeat(thrown)) throw thrown;
+      const waitMs = retryWaitMs(thrown, made, random);
+      if (now() + waitMs >= deadlineMs) throw thrown;
+      await sleep(waitMs, undefined, { signal });
+    }
+  }
 }

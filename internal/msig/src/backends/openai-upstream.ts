@@ -1,22 +1,21 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isJsonObject, PlatformError } from '@openeaap/kernel';
+import { isJsonObject } from '@openeaap/kernel';
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Endpoint } from '../config/endpoint.ts';
+import { upstreamPath } from './upstream-path.ts';
+import type { UpstreamCall } from './upstream-path.ts';
 import { errorOfConnection, errorOfStatus, invalidOutput, parseRetryAfter } from './upstream-error.ts';
 import type { UpstreamContext } from './upstream-error.ts';
 
-/** A server that speaks the OpenAI API, and how patient we are with it. */
+/** A server that speaks the OpenAI API. */
 export interface Upstream {
   readonly pool: Pool;
   readonly endpoint: Endpoint;
   readonly context: UpstreamContext;
   /** Silence before the first byte of a streamed answer. */
   readonly firstByteTimeoutMs: number;
-  readonly maxAttempts: number;
+  /** Milliseconds since the epoch, for a Retry-After may name a date. */
   readonly now: () => number;
-  /** 0 up to 1; spreads the waits between tries. */
-  readonly random: () => number;
 }
 
 /** Connections to one server; more requests wait for one, within their own timeout. */
@@ -24,48 +23,10 @@ const CONNECTIONS_MAX = 4_096;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Of a list of models. */
 const SMALL_BODY_BYTES = 262_144;
-const RETRY_WAIT_FIRST_MS = 250;
-const RETRY_WAIT_MAX_MS = 8_000;
 
 /** No pipelining: one long answer must not hold up the next. undici's own timeouts are off because each chat has an exact one. */
 export function openPool(origin: string): Pool {
   return new Pool(origin, { connections: CONNECTIONS_MAX, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_TIMEOUT_MS } });
-}
-
-export interface Tries {
-  readonly signal: AbortSignal;
-  /** On the upstream's clock: no wait may go beyond it. */
-  readonly deadlineMs: number;
-  /** Something of the answer has reached the caller and cannot be taken back. */
-  readonly passedOn: () => boolean;
-}
-
-/**
- * A failed try is repeated while nothing of it has been passed on, the error is `model_unavailable`
- * and not a timeout, the server did not say that it is of no use, tries are left, and the wait (the
- * server's own, where it names one) fits before the deadline.
- */
-export async function withRetries<T>(upstream: Upstream, tries: Tries, attempt: () => Promise<T>): Promise<T> {
-  for (let made = 1; ; made += 1) {
-    try {
-      return await attempt();
-    } catch (thrown) {
-      tries.signal.throwIfAborted();
-      if (!(thrown instanceof PlatformError)) throw thrown;
-      const waitMs = retryWaitMs(upstream, thrown, made);
-      const mayRetry = thrown.code === 'model_unavailable' && thrown.details['reason'] !== 'timeout' && thrown.details['should_retry'] !== false && !tries.passedOn();
-      if (!mayRetry || made >= upstream.maxAttempts || upstream.now() + waitMs >= tries.deadlineMs) throw thrown;
-      await sleep(waitMs, undefined, { signal: tries.signal });
-    }
-  }
-}
-
-function retryWaitMs(upstream: Upstream, error: PlatformError, attempt: number): number {
-  const asked = error.details['retry_after_ms'];
-  if (typeof asked === 'number') return asked;
-  // Half fixed, half spread, so that many chats that failed together do not come back together.
-  const ceiling = Math.min(RETRY_WAIT_MAX_MS, RETRY_WAIT_FIRST_MS * 2 ** (attempt - 1));
-  return Math.round(ceiling * (0.5 + upstream.random() / 2));
 }
 
 /** The name to send. Errors: PlatformErrors, or the signal's reason. */
@@ -79,7 +40,7 @@ export function askedModel({ context }: Upstream, model: (signal: AbortSignal) =
 
 /** The first model of `GET /models`. */
 export async function firstListedModel(upstream: Upstream, signal: AbortSignal): Promise<string> {
-  const response = await get(upstream, '/models', signal);
+  const response = await get(upstream, 'models', signal);
   const text = await readSmall(response.body);
   let list: unknown;
   try {
@@ -95,9 +56,9 @@ export async function firstListedModel(upstream: Upstream, signal: AbortSignal):
 }
 
 /** Returns only a 2xx answer. Errors: as `errorOfStatus`, or what the connection throws. */
-async function get({ context, pool, endpoint, now }: Upstream, path: string, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+async function get({ context, pool, endpoint, now }: Upstream, call: UpstreamCall, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
   const headers = { accept: 'application/json', ...(context.apiKey === '' ? {} : { authorization: `Bearer ${context.apiKey}` }) };
-  const response = await pool.request({ method: 'GET', path: `${endpoint.basePath}${path}`, headers, signal });
+  const response = await pool.request({ method: 'GET', path: upstreamPath(endpoint, call), headers, signal });
   if (response.statusCode >= 200 && response.statusCode < 300) return response;
   throw errorOfStatus(context, {
     status: response.statusCode,

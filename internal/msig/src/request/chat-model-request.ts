@@ -1,5 +1,4 @@
-import type { ChatRequest, JsonObject } from '@openeaap/kernel';
-import { toWireMessage } from './chat-completions-request.ts';
+import type { ChatMessage, ChatRequest, JsonObject } from '@openeaap/kernel';
 import type { ModelRequest } from './model-request.ts';
 
 /** A chat of the platform as a streamed request in the words of the API. How much may be written is said beside it. */
@@ -15,4 +14,16 @@ export function toChatModelRequest(request: ChatRequest): ModelRequest {
     ...(stop === undefined || stop.length === 0 ? {} : { stop }),
   };
   return { kind: 'chat', text: JSON.stringify(body), body: body as unknown as JsonObject, model, isStream: true, wantsUsage: true, wantsUsageOnEveryChunk: false, choices: 1, maxTokens: request.maxTokens ?? null };
+}
+
+function toWireMessage(message: ChatMessage): Readonly<Record<string, unknown>> {
+  if (message.role === 'tool') return { role: 'tool', tool_call_id: message.toolCallId, content: message.content };
+  if (message.role !== 'assistant' || message.toolCalls === undefined || message.toolCalls.length === 0) {
+    return { role: message.role, content: message.content };
+  }
+  return {
+    role: 'assistant',
+    content: message.content === '' ? null : message.content,
+    tool_calls: message.toolCalls.map((call) => ({ id: call.id, type: 'function', function: { name: call.name, arguments: call.argumentsText } })),
+  };
 }

@@ -1,5 +1,4 @@
 import { isJsonObject } from '@openeaap/kernel';
-import { isOpenAiHost } from './chat-completions-request.ts';
 import type { ModelRequest } from './model-request.ts';
 import { replaceMembers } from './replace-members.ts';
 
@@ -59,4 +58,9 @@ function capChat({ body }: ModelRequest, maxTokens: number, origin: string): Mem
   const has = (name: string): boolean => typeof body[name] === 'number';
   if (!isOpenAiHost(origin)) return { max_tokens: cap, max_completion_tokens: has('max_completion_tokens') ? cap : null };
   return has('max_tokens') ? { max_tokens: cap, max_completion_tokens: null } : { max_tokens: null, max_completion_tokens: cap };
+}
+
+/** OpenAI itself, or its models at Azure. */
+function isOpenAiHost(origin: string): boolean {
+  return /\.openai\.(azure\.)?com$/.test(new URL(origin).hostname);
 }

@@ -2,7 +2,7 @@ import { Pool } from 'undici';
 import { parseEndpoint } from '../config/endpoint.ts';
 import type { ReadLoad, VllmLoad } from './load.ts';
 import { parseVllmMetrics } from './metrics.ts';
-import { vllmPath } from './paths.ts';
+import { upstreamPath } from '../backends/upstream-path.ts';
 
 export interface LoadReaderDeps {
   readonly servers: readonly ReadServer[];
@@ -92,7 +92,7 @@ async function readMetrics({ endpoint, apiKey, pool }: Reading, { now, closed }:
   timer.unref();
   closed.addEventListener('abort', stop, { once: true });
   try {
-    const response = await pool.request({ method: 'GET', path: vllmPath(parseEndpoint(endpoint), 'metrics'), headers: apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` }, signal: attempt.signal });
+    const response = await pool.request({ method: 'GET', path: upstreamPath(parseEndpoint(endpoint), 'metrics'), headers: apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` }, signal: attempt.signal });
     const page = await readPage(response.body);
     return response.statusCode === 200 && page !== null ? parseVllmMetrics(page, now()) : null;
   } catch {

@@ -9,10 +9,10 @@ import { parseRequest } from '../request/parse-request.ts';
 import { ACCESS, backendAt, configOf, makeGateway } from '../testing/make-gateway.ts';
 import { startVllmDouble } from '../testing/vllm-double.ts';
 import type { VllmDouble } from '../testing/vllm-double.ts';
-import { vllmPath } from './paths.ts';
+import { upstreamPath } from '../backends/upstream-path.ts';
 
 /** All that a vLLM server may ever be asked for. */
-const ALLOWED = ['POST /v1/chat/completions', 'POST /v1/completions', 'POST /v1/embeddings', 'POST /v1/rerank', 'POST /v1/responses', 'GET /v1/models', 'GET /metrics', 'GET /health'];
+const ALLOWED = ['POST /v1/chat/completions', 'POST /v1/completions', 'POST /v1/embeddings', 'POST /v1/rerank', 'POST /v1/responses', 'GET /v1/models', 'GET /metrics'];
 
 /** What a real 0.32 has beside them: open to everybody, for operators, or for tests of its own. */
 const FORBIDDEN = [
@@ -90,7 +90,7 @@ describe('vLLM is asked for nothing but what the gateway asks for', () => {
 
   it('whatever model a client names', async () => {
     for (const kind of ['chat', 'completions', 'embeddings', 'rerank', 'responses'] as const) {
-      const path = vllmPath(parseEndpoint('http://x'), kind);
+      const path = upstreamPath(parseEndpoint('http://x'), kind);
       const bodies = NAMES_OF_MODELS.map((model) => JSON.stringify({ model, prompt: 'hi', input: 'hi', query: 'hi', documents: ['a'], messages: [{ role: 'user', content: 'hi' }], path: '/pause', url: '/pause' }));
       const statuses = await Promise.all(bodies.map((body) => send(`POST ${path} HTTP/1.1`, body)));
       // The first and the third are names of ours: they are asked for, at the one path of their kind.
@@ -117,10 +117,10 @@ describe('the path of a call', () => {
     ['http://vllm:8000', 'chat', '/v1/chat/completions'],
     ['http://vllm:8000/v1/', 'models', '/v1/models'],
     ['http://vllm:8000', 'metrics', '/metrics'],
-    ['https://proxy/team-a/v1', 'health', '/team-a/health'],
+    ['https://proxy/team-a/v1', 'metrics', '/team-a/metrics'],
     ['https://proxy/team-a/v1', 'rerank', '/team-a/v1/rerank'],
     ['https://proxy/models', 'metrics', '/models/metrics'],
   ] as const)('of %s for %s is %s', (endpoint, call, path) => {
-    expect(vllmPath(parseEndpoint(endpoint), call)).toBe(path);
+    expect(upstreamPath(parseEndpoint(endpoint), call)).toBe(path);
   });
 });
