@@ -324,6 +324,7 @@ describe('an error', () => {
     ['of a model that is not there', new PlatformError('not_found', 'm'), 404, { type: 'invalid_request_error', code: 'model_not_found', param: 'model' }, {}],
     ['of a used up budget', new PlatformError('quota_exceeded', 'm'), 429, { type: 'insufficient_quota', code: 'insufficient_quota' }, { 'x-should-retry': 'false', 'retry-after': null }],
     ['of a used up budget, said so', new PlatformError('quota_exceeded', 'm', { details: { reason: 'budget_exhausted', retry_after_ms: 5 } }), 429, { type: 'insufficient_quota', code: 'insufficient_quota' }, { 'x-should-retry': 'false', 'retry-after': null }],
+    ['of a rate that it can never keep', new PlatformError('quota_exceeded', 'm', { details: { reason: 'rate_limited' } }), 429, RATE, { 'retry-after': null, 'x-should-retry': 'false' }],
     ['of a rate that is too high', new PlatformError('quota_exceeded', 'm', { details: { reason: 'rate_limited', retry_after_ms: 12_345.6 } }), 429, RATE, { 'retry-after': '13', 'retry-after-ms': '12346', 'x-should-retry': null }],
     ['of a server that is busy', unavailable({ status: 429, retry_after_ms: 2_500 }), 429, RATE, { 'retry-after': '3', 'retry-after-ms': '2500', 'x-should-retry': null }],
     ['of a server that is busy and does not say how long', unavailable({ status: 429 }), 429, RATE, { 'retry-after': '1' }],

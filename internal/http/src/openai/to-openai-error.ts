@@ -37,7 +37,7 @@ function fromPlatform(error: PlatformError): OpenAiError {
     case 'unsupported':
       return textOf(details, 'reason') === 'content_type' ? refuse(415, { message, code: 'invalid_content_type' }) : refuse(400, { message, param: textOf(details, 'field'), code: 'unsupported' });
     case 'quota_exceeded':
-      return details['reason'] === 'rate_limited' ? slowDown(message, details) : spent(message);
+      return details['reason'] === 'rate_limited' ? overLimit(message, details) : spent(message);
     case 'model_rejected':
       return fromRejection(error);
     case 'model_invalid_output':
@@ -70,6 +70,12 @@ function fromUnavailable({ message, details, code }: PlatformError): OpenAiError
   if (reason === 'closing') return { ...fail(503, message, code), headers: retryAfter(RETRY_AFTER_MS) };
   if (typeof status === 'number' && status !== 503) return fail(502, message, code);
   return { ...fail(503, message, code), headers: { ...NO_RETRY, ...retryAfter(waitOf(details)) } };
+}
+
+/** Without a time to wait it can never fit: another try is of no use. */
+function overLimit(message: string, details: ErrorDetails): OpenAiError {
+  const answer = slowDown(message, details);
+  return typeof details['retry_after_ms'] === 'number' ? answer : { ...answer, headers: NO_RETRY };
 }
 
 function slowDown(message: string, details: ErrorDetails): OpenAiError {

@@ -4,7 +4,7 @@ import type { LimitConfig } from '../config/gateway-config.ts';
 import type { Accountant, MeteredAccess } from './accountant.ts';
 import { createAccountant } from './create-accountant.ts';
 import type { AccountantDeps } from './create-accountant.ts';
-import { createMemoryCounters } from './memory-counters.ts';
+import { createMemoryCounters } from '../testing/memory-counters.ts';
 import type { SharedCounters } from './shared-counters.ts';
 
 const START_MS = Date.UTC(2026, 10, 24, 12, 0, 0);

@@ -9,7 +9,7 @@ import { delta, hang, json, startOpenAiServer, stream, usageChunk } from '../tes
 import type { Behaviour } from '../testing/openai-server.ts';
 import { createAccountant } from './create-accountant.ts';
 import type { UsageRow } from './ledger.ts';
-import { createMemoryCounters } from './memory-counters.ts';
+import { createMemoryCounters } from '../testing/memory-counters.ts';
 import type { SharedCounters } from './shared-counters.ts';
 
 const closers: (() => Promise<void>)[] = [];

@@ -6,7 +6,6 @@ export { toKeyAccess } from './key-access.ts';
 export { createKeyResolver } from './key-resolver.ts';
 export type { KeyResolver, KeyResolverDeps } from './key-resolver.ts';
 export type { UsageRow, WriteUsage } from './ledger.ts';
-export { createMemoryCounters } from './memory-counters.ts';
 export { hashModelKey, isModelKey, newModelKeySecret } from './model-key-secret.ts';
 export type { ModelKeySecret } from './model-key-secret.ts';
 export { priceNanosOf, priceOf } from './price-of.ts';

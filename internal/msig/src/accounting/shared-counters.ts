@@ -21,7 +21,7 @@ export type TakeResult =
 
 /**
  * Counters that several nodes share. Amounts are whole numbers up to 2^53: requests, tokens,
- * nano-dollars. One contract with three implementations; internal/store/src/testing holds its test.
+ * nano-dollars. One contract, kept by Redis and by PostgreSQL; internal/store/src/testing holds its test.
  */
 export interface SharedCounters {
   /** Takes from all of them or from none. Errors: `unavailable`; it may then have been taken, and stays so until its window ends. */

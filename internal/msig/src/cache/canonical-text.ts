@@ -1,3 +1,5 @@
+import { endOfString, skipSpace } from '../json-text.ts';
+
 /**
  * One text for all texts of the same JSON: without space, members in the order of their keys,
  * escapes written one way. It works on the text, not on the parsed value, so that what a parser
@@ -21,7 +23,7 @@ interface Reader {
 
 export function toCanonicalText(text: string, without: ReadonlySet<string>): CanonicalText {
   const reader: Reader = { text, at: 0, isFaithful: true };
-  skipSpace(reader);
+  toNextToken(reader);
   const canonical = text[reader.at] === '{' ? readObject(reader, 0, without) : readValue(reader, 0);
   return canonical === null ? { text, isFaithful: false } : { text: canonical, isFaithful: reader.isFaithful };
 }
@@ -42,18 +44,18 @@ function readObject(reader: Reader, depth: number, without: ReadonlySet<string>)
   const members: { readonly key: string; readonly value: string }[] = [];
   const keys = new Set<string>();
   reader.at += 1;
-  for (skipSpace(reader); reader.text[reader.at] === '"'; skipSpace(reader)) {
+  for (toNextToken(reader); reader.text[reader.at] === '"'; toNextToken(reader)) {
     const key = readString(reader);
-    skipSpace(reader);
+    toNextToken(reader);
     // The colon.
     reader.at += 1;
-    skipSpace(reader);
+    toNextToken(reader);
     const value = readValue(reader, depth + 1);
     if (value === null) return null;
     if (keys.has(key)) reader.isFaithful = false;
     keys.add(key);
     if (!without.has(key.slice(1, -1))) members.push({ key, value });
-    skipSpace(reader);
+    toNextToken(reader);
     if (reader.text[reader.at] === ',') reader.at += 1;
   }
   reader.at += 1;
@@ -65,11 +67,11 @@ function readObject(reader: Reader, depth: number, without: ReadonlySet<string>)
 function readArray(reader: Reader, depth: number): string | null {
   const items: string[] = [];
   reader.at += 1;
-  for (skipSpace(reader); reader.text[reader.at] !== ']' && reader.at < reader.text.length; skipSpace(reader)) {
+  for (toNextToken(reader); reader.text[reader.at] !== ']' && reader.at < reader.text.length; toNextToken(reader)) {
     const value = readValue(reader, depth + 1);
     if (value === null) return null;
     items.push(value);
-    skipSpace(reader);
+    toNextToken(reader);
     if (reader.text[reader.at] === ',') reader.at += 1;
   }
   reader.at += 1;
@@ -86,16 +88,6 @@ function readString(reader: Reader): string {
   return OTHER_WAYS.test(raw) ? JSON.stringify(JSON.parse(raw)) : raw;
 }
 
-/** Searches for quotes instead of looking at each character: an image may be megabytes. */
-function endOfString(text: string, start: number): number {
-  for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-    let backslashes = 0;
-    while (text[quote - 1 - backslashes] === '\\') backslashes += 1;
-    if (backslashes % 2 === 0) return quote + 1;
-  }
-  return text.length;
-}
-
 const SCALAR_END = /[,\]}\s]|$/g;
 /** A double holds any 15 digits, and these exponents. */
 const FAITHFUL_NUMBER = /^-?(?=(?:\D*\d){1,15}\D*$)\d+(?:\.\d+)?$|^-?\d(?:\.\d{1,14})?[eE][+-]?\d{1,2}$/;
@@ -109,11 +101,6 @@ function readScalar(reader: Reader): string {
   return raw;
 }
 
-function skipSpace(reader: Reader): void {
-  const { text } = reader;
-  let code = text.charCodeAt(reader.at);
-  while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) {
-    reader.at += 1;
-    code = text.charCodeAt(reader.at);
-  }
+function toNextToken(reader: Reader): void {
+  reader.at = skipSpace(reader.text, reader.at);
 }

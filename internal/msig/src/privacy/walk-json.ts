@@ -1,3 +1,5 @@
+import { endOfString, skipSpace } from '../json-text.ts';
+
 /** The way down to a value: keys and places. It changes as the walk goes on; copy what is to be kept. */
 export type JsonPath = readonly (string | number)[];
 
@@ -87,22 +89,6 @@ function walkList(walk: Walk, start: number): number {
 export function decodeText(text: string, { start, end }: Place): string {
   const inner = text.slice(start + 1, end - 1);
   return inner.includes('\\') ? (JSON.parse(`"${inner}"`) as string) : inner;
-}
-
-function skipSpace(text: string, from: number): number {
-  let at = from;
-  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') at += 1;
-  return at;
-}
-
-/** The place after the closing quote. Searches for quotes instead of looking at each character. */
-function endOfString(text: string, start: number): number {
-  for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-    let backslashes = 0;
-    while (text[quote - 1 - backslashes] === '\\') backslashes += 1;
-    if (backslashes % 2 === 0) return quote + 1;
-  }
-  return text.length;
 }
 
 /** The place after a number, `true`, `false` or `null`; beyond `at` in any case, so that the walk ends. */

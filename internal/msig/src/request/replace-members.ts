@@ -1,3 +1,5 @@
+import { endOfString, skipSpace } from '../json-text.ts';
+
 /**
  * A JSON object's text with some members of its top level replaced (JSON text) or left out (null),
  * and every other character as it was: numbers beyond 2^53, key order and escapes survive. Each
@@ -23,7 +25,6 @@ export function replaceMembers(text: string, members: Readonly<Record<string, st
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
-const BACKSLASH = 0x5c;
 const SPACE = 0x20;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
@@ -33,23 +34,6 @@ const CLOSE_BRACKET = 0x5d;
 function keyOf(text: string, start: number, end: number): string {
   const key = text.slice(start + 1, end - 1);
   return key.includes('\\') ? (JSON.parse(text.slice(start, end)) as string) : key;
-}
-
-/** In valid JSON nothing below a space stands between tokens but spaces. */
-function skipSpace(text: string, from: number): number {
-  let at = from;
-  while (text.charCodeAt(at) <= SPACE) at += 1;
-  return at;
-}
-
-/** The place after the closing quote. Searches for quotes instead of looking at each character: an image may be megabytes. */
-function endOfString(text: string, start: number): number {
-  for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-    let before = quote - 1;
-    while (text.charCodeAt(before) === BACKSLASH) before -= 1;
-    if ((quote - before) % 2 === 1) return quote + 1;
-  }
-  return text.length;
 }
 
 function endOfValue(text: string, start: number): number {

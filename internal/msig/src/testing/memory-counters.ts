@@ -1,12 +1,12 @@
 import { PlatformError } from '@openeaap/kernel';
-import type { CounterState, LimitWindow } from './limit-window.ts';
-import { bucketAt, bucketEndMs, countedAt, EMPTY_COUNTER, MINUTE_MS, rollTo } from './limit-window.ts';
-import type { SharedCounters, TakeItem, TakeResult } from './shared-counters.ts';
+import type { CounterState, LimitWindow } from '../accounting/limit-window.ts';
+import { bucketAt, bucketEndMs, countedAt, EMPTY_COUNTER, MINUTE_MS, rollTo } from '../accounting/limit-window.ts';
+import type { SharedCounters, TakeItem, TakeResult } from '../accounting/shared-counters.ts';
 
 /** Subjects are keys, users, tenants and backends of this installation: there are never so many. */
 export const MEMORY_COUNTERS_MAX = 100_000;
 
-/** For one process alone, and lost with it. `now`: milliseconds since the epoch. */
+/** The contract in memory, for tests that need no server: a node always has a database. `now`: milliseconds since the epoch. */
 export function createMemoryCounters({ now, max = MEMORY_COUNTERS_MAX }: { readonly now: () => number; readonly max?: number }): SharedCounters {
   const counters = new Map<string, { readonly window: LimitWindow; state: CounterState }>();
 
