@@ -74,7 +74,7 @@ function enter(sessions: ModelSessions, step: Partial<StepIdentity> = {}): { rea
 }
 
 const body = (fields: object = {}): string => JSON.stringify({ model: '', messages: [{ role: 'user', content: 'hi' }], stream: true, ...fields });
-const call = (changes: Partial<AskCall> = {}): AskCall => ({ signal: new AbortController().signal, abort: () => undefined, traceparent: null, cacheControl: { read: true, write: true, maxAgeMs: null, ttlMs: null, semantic: null }, sensitivity: null, agent: null, onChunk: () => null, onRouted: () => undefined, ...changes });
+const call = (changes: Partial<AskCall> = {}): AskCall => ({ signal: new AbortController().signal, traceparent: null, cacheControl: { read: true, write: true, maxAgeMs: null, ttlMs: null, semantic: null }, sensitivity: null, agent: null, onChunk: () => null, onRouted: () => undefined, ...changes });
 /** Answers at once, with as many tokens as were asked for at most. */
 const use = (tokens: number) => ({ response, maxTokens = Infinity }: Asked): void => void response.end(chunk({ role: 'assistant', content: 'x' }) + finish(Math.min(tokens, maxTokens)));
 

@@ -36,8 +36,6 @@ export interface ModelSession {
 
 export interface AskCall {
   readonly signal: AbortSignal;
-  /** Aborts `signal`, which is made for this call alone. */
-  readonly abort: (reason: Error) => void;
   /** W3C trace context of the caller. */
   readonly traceparent: string | null;
   readonly cacheControl: CacheControl;
@@ -156,7 +154,7 @@ export function createModelSessions(gateway: Pick<Gateway, 'chat' | 'ask' | 'mod
       return {
         models: gateway.models,
         findModel: gateway.findModel,
-        ask: async (kind, body, { signal, abort: _abort, traceparent, sensitivity, agent: _agent, ...call }) => {
+        ask: async (kind, body, { signal, traceparent, sensitivity, agent: _agent, ...call }) => {
           const request = parseRequest(kind, body);
           const { choices, maxTokens } = request;
           return inSession(session, {

@@ -56,8 +56,6 @@ export interface Gateway {
 
 interface CallOptions {
   readonly signal: AbortSignal;
-  /** Aborts `signal`, where it is made for this call alone: the gateway then ends the call by it, with a PlatformError. */
-  readonly abort?: (reason: PlatformError) => void;
   readonly access: MeteredAccess;
   /** Told once, when the call has ended, however it ended. */
   readonly onUsage?: (usage: TokenUsage) => void;

@@ -53,7 +53,6 @@ export function createInvoke(deps: InvokeDeps): Invoke {
     const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, primary.timeoutMs);
     const bounds = {
       caller: options.signal,
-      abort: options.abort,
       closing: deps.closing,
       timeoutMs,
       timedOut: () => timedOut(bill.backend().name, timeoutMs),

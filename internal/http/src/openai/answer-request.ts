@@ -39,7 +39,6 @@ export async function answerRequest({ request, response, headers }: DoorRequest,
   try {
     const { document } = await session.ask(kind, body, {
       signal: left.signal,
-      abort: (reason) => left.abort(reason),
       traceparent: said.traceparent,
       cacheControl: said.cacheControl,
       sensitivity: said.sensitivity,

@@ -34,8 +34,6 @@ export type OpenAiKind = (typeof OPENAI_PATHS)[keyof typeof OPENAI_PATHS];
 export interface OpenAiCall {
   /** The client has left. */
   readonly signal: AbortSignal;
-  /** Aborts `signal`, which is made for this call alone. */
-  readonly abort: (reason: Error) => void;
   /** W3C trace context as the client sent it; null: none. */
   readonly traceparent: string | null;
   readonly cacheControl: OpenAiCacheControl;

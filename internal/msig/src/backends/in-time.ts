@@ -5,8 +5,6 @@ import type { Closing } from './closing.ts';
 export interface Bounds {
   /** Its reason is the error where it is a PlatformError; otherwise the call was `cancelled`. */
   readonly caller: AbortSignal;
-  /** Aborts `caller`, where it is made for this call alone: then the call needs no signal of its own. */
-  readonly abort?: ((reason: PlatformError) => void) | undefined;
   readonly closing: Closing;
   readonly timeoutMs: number;
   readonly timedOut: () => PlatformError;
@@ -16,20 +14,15 @@ export interface Bounds {
 
 export async function inTime<T>(bounds: Bounds, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { caller, closing, timeoutMs } = bounds;
-  const own = bounds.abort === undefined ? new AbortController() : null;
-  const signal = own?.signal ?? caller;
+  // Of its own, not the caller's: whoever works under it hears of the end, and tells what was used, before `onStopped` settles the bill.
+  const call = new AbortController();
+  const { signal } = call;
   const stop = (reason: PlatformError): void => {
     if (signal.aborted) return;
-    // Aborting the caller's signal comes back through `follow`.
-    if (own === null) return bounds.abort?.(reason);
-    own.abort(reason);
+    call.abort(reason);
     bounds.onStopped?.(reason);
   };
-  const follow = (): void => {
-    const reason = caller.reason instanceof PlatformError ? caller.reason : new PlatformError('cancelled', 'The chat was cancelled.');
-    if (own !== null) stop(reason);
-    else bounds.onStopped?.(reason);
-  };
+  const follow = (): void => stop(caller.reason instanceof PlatformError ? caller.reason : new PlatformError('cancelled', 'The chat was cancelled.'));
   if (caller.aborted) follow();
   else caller.addEventListener('abort', follow, { once: true });
   closing.calls.add(stop);
