@@ -11,7 +11,7 @@ import type { EgressFact } from './privacy/egress-guard.ts';
 import { parseRequest } from './request/parse-request.ts';
 import { ACCESS, backendAt, configOf, HELLO, chatOptions, makeGateway, per1k } from './testing/make-gateway.ts';
 import type { TestGateway } from './testing/make-gateway.ts';
-import { breakAfter, delta, hang, json, startOpenAiServer, stream, usageChunk } from './testing/openai-server.ts';
+import { breakAfter, delta, hang, hangAfter, json, startOpenAiServer, stream, usageChunk } from './testing/openai-server.ts';
 import type { Behaviour, OpenAiServer } from './testing/openai-server.ts';
 
 const closers: (() => Promise<void>)[] = [];
@@ -204,6 +204,22 @@ describe('with a cache', () => {
     expect((await follower).document).not.toBeNull();
     expect(server.requests).toHaveLength(1);
     expect(entries.reduce((sum, { costUsdMicros }) => sum + costUsdMicros, 0)).toBe(10_000);
+  });
+});
+
+describe('a client that leaves in the middle', () => {
+  it('pays for what was written until then', async () => {
+    const server = await serve(hangAfter(delta({ role: 'assistant', content: 'x'.repeat(400) })));
+    const { accountant, entries, settled } = bookkeeper();
+    const gateway = open(configOf(backendAt(server.url, { prices: per1k(1) })), { accountant });
+    const client = new AbortController();
+    const used: number[] = [];
+    const left = gateway.ask(asking('four', { stream: true }), options({ signal: client.signal, onUsage: ({ completionTokens }) => void used.push(completionTokens), onChunk: () => (setImmediate(() => client.abort()), null) }));
+    await expect(left).rejects.toMatchObject({ code: 'cancelled' });
+    expect(settled).toMatchObject([{ promptTokens: 1, completionTokens: 100 }]);
+    expect(used).toEqual([100]);
+    expect(entries).toMatchObject([{ outcome: 'cancelled', completionTokens: 100, costUsdMicros: 101_000 }]);
+    expect(gateway.observed).toMatchObject([{ usage: { completionTokens: 100 } }]);
   });
 });
 
