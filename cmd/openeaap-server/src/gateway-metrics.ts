@@ -47,10 +47,9 @@ export function addGatewayMetrics(registry: Registry, gateway: () => Pick<Gatewa
       const key = `${event.backend}\0${event.model}\0${event.outcome}\0${event.kind}\0${cache?.level ?? cache?.state ?? ''}`;
       let known = series.get(key);
       if (known === undefined) {
-        // A server may call its model as it likes, each time anew.
-        if (series.size >= SERIES_MAX) return;
-        known = openSeries(event);
-        series.set(key, known);
+        // A server may call its model as it likes, each time anew: beyond the bound all names are one.
+        known = openSeries(series.size < SERIES_MAX ? event : { ...event, model: 'other' });
+        if (series.size < SERIES_MAX) series.set(key, known);
       }
       known.seconds.observe(event.latencyMs / 1_000);
       if (event.firstByteMs !== null) known.firstByte.observe(event.firstByteMs / 1_000);
@@ -64,7 +63,7 @@ export function addGatewayMetrics(registry: Registry, gateway: () => Pick<Gatewa
   };
 }
 
-/** Beyond it calls are in no series of this page; the ledger has them. */
+/** Of backends, models, kinds and outcomes together. */
 const SERIES_MAX = 2_000;
 
 interface Series {

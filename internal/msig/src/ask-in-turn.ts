@@ -4,7 +4,7 @@ import type { Access } from './access.ts';
 import type { Backend, RequestReply, TokenCounts } from './backends/backend.ts';
 import { mayRepeat, retryWaitMs } from './backends/retry-wait.ts';
 import type { BackendConfig } from './config/gateway-config.ts';
-import { toDeniedFact } from './privacy/create-egress-guard.ts';
+import { hostOf, toDeniedFact } from './privacy/create-egress-guard.ts';
 import type { AnswerRestorer, EgressFact, EgressGuard, EgressPass } from './privacy/egress-guard.ts';
 import type { ModelRequest } from './request/model-request.ts';
 import type { Fleet, TryOutcome } from './routing/fleet.ts';
@@ -92,11 +92,11 @@ interface AtBackend {
 
 async function askBackend(deps: TurnsDeps, turns: Turns, { backend, passedOn }: AtBackend): Promise<RequestReply> {
   const { signal, deadlineMs } = turns;
-  const sent = backend.external ? await letOut(deps, turns, backend) : { request: turns.request, restorer: () => null };
+  const pass = backend.external ? await mask(deps, turns, backend) : null;
   const avoid: string[] = [];
   for (let made = 1; ; made += 1) {
     try {
-      return await askServer(deps, turns, { backend, avoid, request: sent.request, restorer: sent.restorer() });
+      return await askServer(deps, turns, { backend, avoid, pass });
     } catch (thrown) {
       signal.throwIfAborted();
       if (!(thrown instanceof PlatformError) || passedOn() || made >= backend.maxAttempts || isRefusal(thrown) || !mayRepeat(thrown)) throw thrown;
@@ -108,35 +108,29 @@ async function askBackend(deps: TurnsDeps, turns: Turns, { backend, passedOn }: 
   }
 }
 
-interface Sent {
-  readonly request: ModelRequest;
-  readonly restorer: () => AnswerRestorer | null;
-}
-
-/** Masks, and writes down what leaves before it does. A refusal is written down too. */
-async function letOut(deps: TurnsDeps, { request, access }: Turns, { name, endpoints }: BackendConfig): Promise<Sent> {
-  const egress = { request, access, backend: { name, endpoint: endpoints[0] ?? '' } };
-  let pass: EgressPass;
+/** What may leave; that something may not is written down. */
+async function mask(deps: TurnsDeps, { request, access }: Turns, { name, endpoints }: BackendConfig): Promise<EgressPass> {
+  const backend = { name, endpoint: endpoints[0] ?? '' };
   try {
-    pass = deps.guard.prepare(request, access, egress.backend);
+    return deps.guard.prepare(request, access, backend);
   } catch (thrown) {
     const error = toPlatformError(thrown);
-    await deps.auditEgress(toDeniedFact(egress, error));
+    await deps.auditEgress(toDeniedFact({ request, access, backend }, error));
     throw error;
   }
-  await deps.auditEgress(pass.fact);
-  return pass;
 }
 
 interface AtServer extends Pick<AtBackend, 'backend'> {
   /** Servers that were asked in vain; this one is added when it fails. */
   readonly avoid: string[];
-  readonly request: ModelRequest;
-  readonly restorer: AnswerRestorer | null;
+  /** null: it stays in the house. */
+  readonly pass: EgressPass | null;
 }
 
-async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, request, restorer }: AtServer): Promise<RequestReply> {
+async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, pass }: AtServer): Promise<RequestReply> {
   const { access, signal, deadlineMs, maxTokens, onChunk } = turns;
+  const request = pass?.request ?? turns.request;
+  const restorer = pass?.restorer() ?? null;
   const place = await deps.fleet.enter(backend, request, access, { signal, deadlineMs, avoid });
   turns.onBackend(backend);
   const startedMs = deps.now();
@@ -144,6 +138,8 @@ async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, reques
   turns.retake?.restart();
   const leave = (error: PlatformError | null): void => place.leave({ error, firstByteMs, totalMs: deps.now() - startedMs } satisfies TryOutcome);
   try {
+    // Each try leaves once more, for one server of the backend.
+    if (pass !== null) await deps.auditEgress({ ...pass.fact, host: hostOf(place.endpoint) });
     const reply = await deps.backendOf(backend).ask(request, {
       signal,
       endpoint: place.endpoint,

@@ -144,6 +144,27 @@ describe('an external backend', () => {
     expect(JSON.stringify(inside.requests[0]?.body)).toContain('13812345678');
   });
 
+  it('that is all there is gets nothing Confidential, and that is written down too', async () => {
+    const outside = await serve(echo);
+    const facts: EgressFact[] = [];
+    const gateway = open(configOf(backendAt(outside.url, { name: 'out', external: true })), { guard, auditEgress: async (fact) => void facts.push(fact) });
+    await expect(gateway.ask(asking('secret', { model: 'out' }), options({ access: { ...ACCESS, sensitivity: 3 } }))).rejects.toMatchObject({ code: 'policy_denied' });
+    expect(outside.requests).toHaveLength(0);
+    expect(facts).toMatchObject([{ decision: 'denied', backend: 'out', reason: 'confidential' }]);
+    expect(gateway.observed).toMatchObject([{ outcome: 'policy_denied' }]);
+  });
+
+  it('with several servers is in the audit by the one that was asked, each time that something left', async () => {
+    const [down, up] = [await serve(json({}, 503)), await serve(echo)];
+    const facts: EgressFact[] = [];
+    const endpoints = [down.url.replace('127.0.0.1', 'localhost'), up.url];
+    const gateway = open(configOf(backendAt(down.url, { name: 'out', external: true, endpoints })), { guard, auditEgress: async (fact) => void facts.push(fact) });
+    await Promise.all(Array.from({ length: 6 }, (_, at) => gateway.chat({ model: 'out', messages: [{ role: 'user', content: `q${at}` }] }, chatOptions())));
+    expect(facts.filter(({ host }) => host === 'localhost')).toHaveLength(down.requests.length);
+    expect(facts.filter(({ host }) => host === '127.0.0.1')).toHaveLength(up.requests.length);
+    expect(down.requests.length).toBeGreaterThan(0);
+  });
+
   it('is not shown an image; that it was refused is written down', async () => {
     const { outside, inside, facts, gateway } = await setUp();
     const request = parseRequest('chat', JSON.stringify({ model: 'out', messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }] }));

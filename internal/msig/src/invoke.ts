@@ -1,7 +1,7 @@
 import type { Tracer } from '@opentelemetry/api';
 import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError, unlessAborted } from '@openeaap/kernel';
 import type { TokenUsage } from '@openeaap/kernel';
-import type { Reservation } from './accounting/accountant.ts';
+import type { LedgerEntry, Reservation } from './accounting/accountant.ts';
 import { priceNanosOf, priceOf } from './accounting/price-of.ts';
 import { estimateDemand } from './accounting/estimate-demand.ts';
 import type { UsageMeter } from './accounting/usage-meter.ts';
@@ -16,6 +16,7 @@ import type { BackendConfig, Prices } from './config/gateway-config.ts';
 import type { Answer, AskOptions, GatewayDeps } from './gateway.ts';
 import { startInvokeSpan } from './invoke-span.ts';
 import type { OpenFleet } from './open-fleet.ts';
+import { toDeniedFact } from './privacy/create-egress-guard.ts';
 import type { ModelRequest } from './request/model-request.ts';
 
 export interface InvokeDeps extends GatewayDeps {
@@ -45,7 +46,14 @@ export function createInvoke(deps: InvokeDeps): Invoke {
   return async (request, options) => {
     const open = deps.live();
     const { access } = options;
-    const plan = open.fleet.plan(request, access);
+    let plan: readonly BackendConfig[];
+    try {
+      plan = open.fleet.plan(request, access);
+    } catch (thrown) {
+      const error = toPlatformError(thrown);
+      await tellRefused(deps, error, { request, options });
+      throw error;
+    }
     const [primary] = plan;
     if (primary === undefined) throw new PlatformError('internal', 'No backend was planned for this request.');
     const release = open.hold();
@@ -78,6 +86,14 @@ export function createInvoke(deps: InvokeDeps): Invoke {
       release();
     }
   };
+}
+
+/** That nobody may answer is told like any other end; that Confidential content had nowhere to go is in the audit too. */
+async function tellRefused(deps: InvokeDeps, error: PlatformError, { request, options }: { readonly request: ModelRequest; readonly options: AskOptions }): Promise<void> {
+  const { access } = options;
+  options.onUsage?.(NO_USAGE);
+  deps.observe?.({ kind: request.kind, backend: '', model: '', outcome: error.code, latencyMs: 0, firstByteMs: null, usage: NO_USAGE, cache: null, access });
+  if (error.code === 'policy_denied') await deps.auditEgress(toDeniedFact({ request, access, backend: { name: request.model, endpoint: '' } }, error));
 }
 
 interface AnswerParts {
@@ -161,8 +177,9 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
     reservation = await asked;
     if (isSettled) reservation.settle({ ...usage, costUsdNanos: nanos });
   };
-  const record = (spent: TokenUsage, costUsdNanos: number, about: { readonly outcome: string; readonly model: string; readonly latencyMs: number }): void => {
+  const record = (spent: TokenUsage, costUsdNanos: number, about: Pick<LedgerEntry, 'calls' | 'outcome' | 'model' | 'latencyMs'>): void => {
     deps.accountant?.record({
+      calls: about.calls,
       outcome: about.outcome,
       model: about.model,
       latencyMs: about.latencyMs,
@@ -170,14 +187,12 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
       completionTokens: spent.completionTokens,
       cachedTokens: spent.cachedTokens ?? 0,
       reasoningTokens: spent.reasoningTokens ?? 0,
-      costUsdMicros: spent.costUsdMicros,
       costUsdNanos,
       estimated: spent.estimated === true,
       access,
       kind: request.kind,
       backend: backend.name,
       cache: cache?.state ?? 'off',
-      cacheLevel: cache?.level ?? null,
       at: new Date(startedMs + about.latencyMs),
     });
   };
@@ -205,7 +220,10 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
       const spent = { ...counts, costUsdMicros: priceOf(by.prices, counts) };
       const spentNanos = priceNanosOf(by.prices, counts);
       // The call was ended, but others waited for its answer, or the server told late: it is in no step's bill any more.
-      if (isSettled) return record(spent, spentNanos, { outcome: 'ok', model: by.model, latencyMs: 0 });
+      if (isSettled) {
+        reservation?.charge({ ...spent, costUsdNanos: spentNanos });
+        return record(spent, spentNanos, { calls: 0, outcome: 'ok', model: by.model, latencyMs: 0 });
+      }
       usage = addUsage(usage, spent);
       nanos += spentNanos;
     },
@@ -223,7 +241,7 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
       reservation?.settle({ ...usage, costUsdNanos: nanos });
       if (access.stepId !== '') deps.meter.add(access.stepId, { usage, backend: backend.name, model, latencyMs });
       span.end({ usage, reply, error, backend: wasAsked ? backend.name : null, cache, firstByteMs });
-      record(usage, nanos, { outcome, model, latencyMs });
+      record(usage, nanos, { calls: 1, outcome, model, latencyMs });
       options.onUsage?.(usage);
       deps.observe?.({ kind: request.kind, backend: backend.name, model, outcome, latencyMs, firstByteMs, usage, cache, access });
       return usage;

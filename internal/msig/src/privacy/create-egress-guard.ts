@@ -110,6 +110,6 @@ export function toDeniedFact(egress: Egress, error: PlatformError): EgressFact {
   return toFact(egress, { decision: 'denied', found: {}, text: null, reason: typeof reason === 'string' ? reason : error.code });
 }
 
-function hostOf(endpoint: string): string {
+export function hostOf(endpoint: string): string {
   return URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
 }

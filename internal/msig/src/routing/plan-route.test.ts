@@ -79,7 +79,7 @@ describe('Confidential content', () => {
   });
 
   it('is refused where everybody is outside', () => {
-    expect(() => plan({ model: 'far' }, { sensitivity: 3 })).toThrow(expect.objectContaining({ code: 'policy_denied', details: { reason: 'confidential_external', model: 'far' } }));
+    expect(() => plan({ model: 'far' }, { sensitivity: 3 })).toThrow(expect.objectContaining({ code: 'policy_denied', details: { reason: 'confidential', model: 'far' } }));
     expect(plan({ model: 'far' })).toEqual(['far']);
   });
 });

@@ -77,7 +77,7 @@ function keepAble(able: Able, asked: Asked): Able {
   const inside = (access.sensitivity ?? 1) >= CONFIDENTIAL ? keep(speaking, ({ external }) => !external) : speaking;
   if (isNobody(inside)) {
     throw new PlatformError('policy_denied', `The request holds Confidential content, and every backend for "${nameOf(request)}" is outside the house. Ask for an internal one, or leave the content out.`, {
-      details: { reason: 'confidential_external', model: nameOf(request) },
+      details: { reason: 'confidential', model: nameOf(request) },
     });
   }
   return keepRoomy(inside, asked);
