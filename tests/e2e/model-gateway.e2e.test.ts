@@ -148,3 +148,17 @@ describe('the server’s parts behind the gateway', () => {
     expect(await say('still there')).toMatchObject({ status: 200 });
   });
 });
+
+describe('a node that stops', () => {
+  it('lets a stream that is under way come to its end', async () => {
+    await configure(CONFIG);
+    await waitUntil('the file is followed again', async () => (await say('there?', { model: 'outside' })).status === 200);
+    double.misbehave({ kind: 'slow', chunkMs: 700 });
+    const response = await fetch(`${baseUrl}/chat/completions`, { method: 'POST', headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }, body: JSON.stringify({ model: 'inside', stream: true, messages: [{ role: 'user', content: 'slowly' }] }) });
+    const stopped = platform.stop();
+    const text = await response.text();
+    expect(text).toContain('slowly');
+    expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
+    expect(await stopped).toBe(0);
+  });
+});

@@ -34,6 +34,8 @@ export interface Served {
 
 /** For requests in flight when the program is asked to stop. */
 const HTTP_DRAIN_MS = 5_000;
+/** For calls of models when the runs have used the time up. */
+const DOOR_DRAIN_MIN_MS = 1_000;
 const PORTS_TO_TRY = 20;
 
 /** Starts the whole platform in this process; `close` stops it in the opposite order. */
@@ -104,11 +106,14 @@ async function open(opened: Opened, config: ServerConfig, log: Logger, version: 
 }
 
 async function closeAll(opened: Opened, log: Logger, drainDelayMs: number): Promise<void> {
+  const drainUntil = performance.now() + drainDelayMs + opened.drainMs;
   const steps: readonly (readonly [string, () => Promise<unknown> | undefined])[] = [
     ['readiness', () => announceStop(opened.wired, drainDelayMs)],
     ['http', () => closeHttp(opened.app)],
-    ['platform', () => opened.wired?.close(opened.drainMs)],
-    ['gateway', () => opened.door?.close()],
+    ['runs', () => opened.wired?.rest(opened.drainMs)],
+    // Runs think until they rest, and agents elsewhere through the door; other clients' calls get what is left of the time.
+    ['gateway', () => opened.door?.close(Math.max(DOOR_DRAIN_MIN_MS, drainUntil - performance.now()))],
+    ['platform', () => opened.wired?.close()],
     ['simulators', () => opened.simulators?.close()],
     ['tracing', () => opened.tracing.close()],
     ['database', () => opened.database.close()],

@@ -68,7 +68,10 @@ export interface Wired {
   readonly modelDoor: OpenAiPort;
   /** Where hosted agents reach the gateway of this node; known once it listens. */
   readonly offerGateway: (url: string) => void;
-  readonly close: (drainMs: number) => Promise<void>;
+  /** Takes on no more runs and lets those in hand come to a rest; they still think. */
+  readonly rest: (drainMs: number) => Promise<void>;
+  /** After `rest`, when nobody asks a model any more. */
+  readonly close: () => Promise<void>;
 }
 
 export interface WireOptions {
@@ -234,13 +237,15 @@ export async function wire(options: WireOptions): Promise<Wired> {
     offerGateway: (url) => {
       gatewayUrl = url;
     },
-    close: async (drainMs) => {
+    rest: async (drainMs) => {
       housekeeping.stop();
       await scheduler.stop();
       // A commit that waits for a database that is away would hold the stop for ever; its run goes on elsewhere, or at the next start.
       const late = setTimeout(() => void lane.close(), drainMs + LANE_GRACE_MS);
       await driving.stop(drainMs);
       clearTimeout(late);
+    },
+    close: async () => {
       await plugins.stop();
       await registry.close(PLUGIN_GRACE_MS);
       await board.close();

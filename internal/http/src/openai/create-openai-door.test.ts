@@ -39,7 +39,7 @@ async function openDoor(ask: Ask, options: Partial<OpenAiDoorOptions> & { readon
   const write = (about: object, message: string): void => void log.push(`${message} ${JSON.stringify(about)}`);
   const door = createOpenAiDoor({ enter: options.enter ?? ((credential) => (credential === TOKEN ? session : null)) }, { newId: () => String((ids += 1)), now: () => 5_000, logger: { info: write, error: write }, ...options });
   await door.listen({ host: '127.0.0.1', port: 0 });
-  closers.push(door.close);
+  closers.push(() => door.close(1_000));
   const { port } = door.server.address() as AddressInfo;
   const request = async (path: string, init: RequestInit = {}): Promise<Answered> => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
@@ -465,7 +465,7 @@ describe('a door that closes', () => {
     const { door, post, port } = await openDoor(async () => (begun.open(), await ending.opened, { document: '{}' }));
     const asking = post();
     await begun.opened;
-    const closing = door.close();
+    const closing = door.close(1_000);
     ending.open();
     expect((await asking).status).toBe(200);
     await closing;
@@ -473,6 +473,6 @@ describe('a door that closes', () => {
     const hanging = await openDoor(async (_kind, _body, { onChunk }) => (await onChunk('{}'), await new Promise(() => undefined)));
     const socket = ask(hanging.port);
     await firstData(socket);
-    await hanging.door.close();
+    await hanging.door.close(200);
   });
 });

@@ -34,8 +34,8 @@ export interface OpenAiDoor {
   readonly server: Server;
   /** Errors: those of the socket, such as EADDRINUSE. */
   readonly listen: (at: { readonly host: string; readonly port: number }) => Promise<void>;
-  /** Takes no more, gives answers that are under way a moment, and cuts what is left. */
-  readonly close: () => Promise<void>;
+  /** Takes no more, waits so long for answers that are under way, and cuts what is left. */
+  readonly close: (graceMs: number) => Promise<void>;
 }
 
 /** For a request to be sent wholly; 20 MiB in it are 350 kB/s. */
@@ -44,7 +44,7 @@ const HEADERS_TIMEOUT_MS = 15_000;
 /** Longer than the load balancers in use keep theirs, so that the side that asks is the one that closes. */
 const KEEP_ALIVE_MS = 72_000;
 const CONNECTIONS_MAX = 16_384;
-const CLOSE_GRACE_MS = 1_000;
+const SWEEP_MS = 50;
 
 /**
  * The OpenAI API for whoever holds a credential: `POST` to chat completions, completions,
@@ -70,14 +70,16 @@ export function createOpenAiDoor(port: OpenAiPort, options: OpenAiDoorOptions): 
           resolve();
         });
       }),
-    close: () =>
+    close: (graceMs) =>
       new Promise((resolve) => {
-        const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+        // A connection whose answer ends meanwhile is idle, and would be kept for the next request.
+        const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
         server.close(() => {
           clearTimeout(cut);
+          clearInterval(sweep);
           resolve();
         });
-        server.closeIdleConnections();
       }),
   };
 }

@@ -68,7 +68,7 @@ async function setUp(answer: Answer) {
   );
   await door.listen({ host: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${(door.server.address() as AddressInfo).port}`;
-  closers.push(door.close);
+  closers.push(() => door.close(1_000));
   const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'step-1' });
   return { client, url, gateway, endStep: (error: Error) => step.abort(error), asked: () => asked, gone: () => gone };
 }

@@ -62,7 +62,7 @@ describe('vLLM is asked for nothing but what the gateway asks for', () => {
     const door = createOpenAiDoor({ enter: () => session }, { newId: () => 'id', now: Date.now, logger: { info: () => undefined, error: () => undefined } });
     await door.listen({ host: '127.0.0.1', port: 0 });
     ({ port } = door.server.address() as AddressInfo);
-    closers.push(door.close, gateway.close, double.close);
+    closers.push(() => door.close(1_000), gateway.close, double.close);
   });
   afterAll(async () => {
     for (const close of closers) await close();
