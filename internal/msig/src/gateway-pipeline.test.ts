@@ -1,7 +1,7 @@
 import { PlatformError } from '@openeaap/kernel';
 import { createScanner } from '@openeaap/security';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Accountant, LedgerEntry } from './accounting/accountant.ts';
+import type { Accountant, Drawn, LedgerEntry } from './accounting/accountant.ts';
 import { createAnswerCache } from './cache/create-answer-cache.ts';
 import { CONFIG_DEFAULTS } from './config/config.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
@@ -47,13 +47,14 @@ function options(changes: Partial<AskOptions> = {}): AskOptions {
 /** Limits nothing and remembers what it was told. */
 function bookkeeper() {
   const entries: LedgerEntry[] = [];
-  const settled: { readonly promptTokens: number; readonly completionTokens: number }[] = [];
+  const settled: Drawn[] = [];
+  const charged: Drawn[] = [];
   const accountant: Accountant = {
-    reserve: async () => ({ settle: (spent) => void settled.push(spent), headers: { 'x-ratelimit-limit-requests': '9' } }),
+    reserve: async () => ({ settle: (spent) => void settled.push(spent), charge: (spent) => void charged.push(spent), headers: { 'x-ratelimit-limit-requests': '9' } }),
     record: (entry) => void entries.push(entry),
     close: async () => undefined,
   };
-  return { accountant, entries, settled };
+  return { accountant, entries, settled, charged };
 }
 
 describe('a backend that cannot answer', () => {
@@ -64,7 +65,7 @@ describe('a backend that cannot answer', () => {
     const answer = await gateway.ask(asking('q'), options());
     expect(answer).toMatchObject({ backend: 'b', usage: { promptTokens: 7, costUsdMicros: 1_000 } });
     expect(spare.requests[0]?.body['model']).toBe('mb');
-    expect(entries).toMatchObject([{ backend: 'b', outcome: 'ok', costUsdMicros: 1_000, promptTokens: 7 }]);
+    expect(entries).toMatchObject([{ backend: 'b', outcome: 'ok', costUsdNanos: 1_000_000, promptTokens: 7 }]);
   });
 
   it('does not after the first chunk, and says so inside the stream', async () => {
@@ -189,7 +190,7 @@ describe('with a cache', () => {
     expect(server.requests).toHaveLength(1);
     expect(routed).toMatchObject([{ cache: { state: 'miss' }, headers: { 'x-ratelimit-limit-requests': '9' } }, { cache: { state: 'hit', level: 'l1' } }]);
     expect([first.usage.costUsdMicros, second.usage]).toEqual([10_000, { promptTokens: 0, completionTokens: 0, costUsdMicros: 0 }]);
-    expect(entries.map(({ cache, costUsdMicros }) => [cache, costUsdMicros])).toEqual([['miss', 10_000], ['hit', 0]]);
+    expect(entries.map(({ cache, costUsdNanos }) => [cache, costUsdNanos])).toEqual([['miss', 10_000_000], ['hit', 0]]);
     expect(settled.map(({ promptTokens }) => promptTokens)).toEqual([7, 0]);
   });
 
@@ -200,7 +201,7 @@ describe('with a cache', () => {
     const answers = await Promise.all(Array.from({ length: 100 }, () => gateway.ask(asking('q'), options())));
     expect(server.requests).toHaveLength(1);
     expect(new Set(answers.map(({ document }) => document)).size).toBe(1);
-    expect(entries.reduce((sum, { costUsdMicros }) => sum + costUsdMicros, 0)).toBe(10_000);
+    expect(entries.reduce((sum, { costUsdNanos }) => sum + costUsdNanos, 0)).toBe(10_000_000);
     expect(entries).toHaveLength(100);
   });
 
@@ -213,7 +214,7 @@ describe('with a cache', () => {
 
   it('whoever pays may leave: what the others wait for is booked all the same', async () => {
     const server = await serve((response) => void setTimeout(() => json(ANSWER)(response, REQUEST), 60));
-    const { accountant, entries } = bookkeeper();
+    const { accountant, entries, charged } = bookkeeper();
     const gateway = open(cached(configOf(backendAt(server.url, { prices: per1k(1) }))), { openCache, accountant });
     const leader = new AbortController();
     const left = gateway.ask(asking('q'), options({ signal: leader.signal })).catch(() => 'left');
@@ -224,7 +225,10 @@ describe('with a cache', () => {
     expect(await left).toBe('left');
     expect((await follower).document).not.toBeNull();
     expect(server.requests).toHaveLength(1);
-    expect(entries.reduce((sum, { costUsdMicros }) => sum + costUsdMicros, 0)).toBe(10_000);
+    expect(entries.reduce((sum, { costUsdNanos }) => sum + costUsdNanos, 0)).toBe(10_000_000);
+    // Two calls in the ledger and in the limits; what the first one cost came after it was over.
+    expect(entries.map(({ calls, outcome }) => [calls, outcome])).toEqual([[1, 'cancelled'], [0, 'ok'], [1, 'ok']]);
+    expect(charged).toMatchObject([{ promptTokens: 7, completionTokens: 3, costUsdNanos: 10_000_000 }]);
   });
 });
 
@@ -239,7 +243,7 @@ describe('a client that leaves in the middle', () => {
     await expect(left).rejects.toMatchObject({ code: 'cancelled' });
     expect(settled).toMatchObject([{ promptTokens: 1, completionTokens: 100 }]);
     expect(used).toEqual([100]);
-    expect(entries).toMatchObject([{ outcome: 'cancelled', completionTokens: 100, costUsdMicros: 101_000 }]);
+    expect(entries).toMatchObject([{ outcome: 'cancelled', completionTokens: 100, costUsdNanos: 101_000_000 }]);
     expect(gateway.observed).toMatchObject([{ usage: { completionTokens: 100 } }]);
   });
 });
@@ -252,7 +256,7 @@ describe('a limit', () => {
     const accountant: Accountant = {
       reserve: () =>
         new Promise((resolve) => {
-          grant = () => resolve({ settle: (spent) => void settled.push(spent), headers: {} });
+          grant = () => resolve({ settle: (spent) => void settled.push(spent), charge: () => undefined, headers: {} });
         }),
       record: () => undefined,
       close: async () => undefined,
@@ -272,10 +276,10 @@ describe('a limit', () => {
     const asked: number[] = [];
     const { accountant } = bookkeeper();
     const gateway = open(configOf(backendAt(server.url, { name: 'free', fallbacks: ['dear'] }), backendAt(server.url, { name: 'dear', capabilities: [], prices: per1k(1) })), {
-      accountant: { ...accountant, reserve: (request) => (asked.push(request.costUsdMicros), accountant.reserve(request)) },
+      accountant: { ...accountant, reserve: (request) => (asked.push(request.costUsdNanos), accountant.reserve(request)) },
     });
     await gateway.ask(asking('four', { max_tokens: 99 }), options());
-    expect(asked).toEqual([100_000]);
+    expect(asked).toEqual([100_000_000]);
   });
 });
 

@@ -9,10 +9,8 @@ export interface Spent {
   readonly completionTokens: number;
   readonly cachedTokens: number;
   readonly reasoningTokens: number;
-  /** Whole micro-dollars, for people. */
-  readonly costUsdMicros: number;
-  /** Whole nano-dollars (`priceNanosOf`), so that tiny calls are not free; not set: the micro-dollars are exact. */
-  readonly costUsdNanos?: number;
+  /** Whole nano-dollars (`priceNanosOf`), so that tiny calls are not free. */
+  readonly costUsdNanos: number;
   readonly estimated: boolean;
 }
 
@@ -21,14 +19,18 @@ export interface MeteredAccess extends Access {
   readonly limits?: ModelLimits | null;
 }
 
+/** What limits and budgets are drawn from. */
+export type Drawn = Pick<Spent, 'promptTokens' | 'completionTokens' | 'costUsdNanos'>;
+
 /** One call in the ledger, failed ones included. */
 export interface LedgerEntry extends Spent {
+  /** 0: more of a call that stands there already: its tokens, its money and its time, but no call, no failure and no estimate. */
+  readonly calls: 0 | 1;
   readonly access: Access;
   readonly kind: RequestKind;
   readonly backend: string;
   readonly model: string;
   readonly cache: CacheOutcome['state'];
-  readonly cacheLevel: CacheOutcome['level'];
   /** `ok` or an error code. */
   readonly outcome: string;
   readonly latencyMs: number;
@@ -41,14 +43,14 @@ export interface ReserveRequest {
   readonly backend: string;
   /** Prompt and the most that may be written, together. */
   readonly tokens: number;
-  readonly costUsdMicros: number;
-  /** As of `Spent`. */
-  readonly costUsdNanos?: number;
+  readonly costUsdNanos: number;
 }
 
 export interface Reservation {
   /** After the call, once: gives back what was not used, or takes what was used beyond it. Never throws. */
-  readonly settle: (spent: Pick<Spent, 'promptTokens' | 'completionTokens' | 'costUsdMicros' | 'costUsdNanos'>) => void;
+  readonly settle: (spent: Drawn) => void;
+  /** Usage that is told after `settle`, as often as it is: taken on top, whatever the limits are. It is no request. Never throws. */
+  readonly charge: (spent: Drawn) => void;
   /** `x-ratelimit-*` of the tightest limit; empty where none holds. */
   readonly headers: Readonly<Record<string, string>>;
 }

@@ -20,7 +20,7 @@ afterEach(async () => {
   open = [];
 });
 
-type Asked = { readonly access?: Partial<MeteredAccess>; readonly tokens?: number; readonly costUsdMicros?: number; readonly costUsdNanos?: number; readonly backend?: string };
+type Asked = { readonly access?: Partial<MeteredAccess>; readonly tokens?: number; readonly costUsdNanos?: number; readonly backend?: string };
 
 function account(limits: readonly LimitConfig[], over: Partial<AccountantDeps> = {}) {
   const clock = { nowMs: START_MS };
@@ -28,13 +28,13 @@ function account(limits: readonly LimitConfig[], over: Partial<AccountantDeps> =
   const counters = createMemoryCounters({ now: () => clock.nowMs });
   const accountant = createAccountant({ limits: () => limits, counters, writeUsage: async () => undefined, newId: () => 'b', onError: (error) => errors.push(error), ...over });
   open.push(accountant);
-  const ask = (more: Asked = {}) => accountant.reserve({ backend: 'local', tokens: 10, costUsdMicros: 0, ...more, access: access(more.access) });
+  const ask = (more: Asked = {}) => accountant.reserve({ backend: 'local', tokens: 10, costUsdNanos: 0, ...more, access: access(more.access) });
   const reserve = async (more: Asked = {}) => ask(more);
   const settled = async (): Promise<void> => void (await new Promise((resolve) => setImmediate(resolve)));
   return { accountant, ask, reserve, clock, errors, settled };
 }
 
-const spent = (tokens: number, costUsdMicros = 0) => ({ promptTokens: tokens, completionTokens: 0, costUsdMicros });
+const spent = (tokens: number, costUsdNanos = 0) => ({ promptTokens: tokens, completionTokens: 0, costUsdNanos });
 
 describe('limits', () => {
   test('without one that holds, all requests share one answer', async () => {
@@ -104,7 +104,7 @@ describe('limits', () => {
 
   test('the headers are those of the tightest limit, and of requests and tokens alone', async () => {
     const { reserve } = account([limit('user', { requestsPerMinute: 60, tokensPerMinute: 1_000, usdPerDay: 1 }), limit('tenant', { tokensPerDay: 2_000 })]);
-    const { headers } = await reserve({ tokens: 400, costUsdMicros: 10 });
+    const { headers } = await reserve({ tokens: 400, costUsdNanos: 10_000 });
     expect(headers).toEqual({
       'x-ratelimit-limit-requests': '60',
       'x-ratelimit-remaining-requests': '59',
@@ -154,6 +154,18 @@ describe('after the call', () => {
     await expect(reserve({ tokens: 1 })).rejects.toMatchObject({ details: { reason: 'rate_limited' } });
   });
 
+  test('usage that is told later is taken on top, each time, and is no request', async () => {
+    const { reserve, settled } = account([limit('user', { requestsPerMinute: 2, tokensPerMinute: 100, usdPerDay: 1 })]);
+    const held = await reserve({ tokens: 50 });
+    held.settle(spent(0));
+    held.charge(spent(30, 400_000_000));
+    held.charge(spent(30, 400_000_000));
+    await settled();
+    await expect(reserve({ tokens: 41 })).rejects.toMatchObject({ details: { limit: 'user.tokens_per_minute' } });
+    await expect(reserve({ costUsdNanos: 200_000_001 })).rejects.toMatchObject({ details: { limit: 'user.usd_per_day' } });
+    await reserve({ tokens: 40, costUsdNanos: 200_000_000 });
+  });
+
   test('a request that failed still was a request', async () => {
     const { reserve, settled } = account([limit('user', { requestsPerMinute: 1 })]);
     (await reserve()).settle(spent(0));
@@ -164,32 +176,32 @@ describe('after the call', () => {
   test('a budget counts to the nano-dollar, and refuses what might go beyond it until its window ends', async () => {
     const { reserve, settled, clock } = account([limit('tenant', { usdPerMonth: 0.000_001 })]);
     for (let calls = 0; calls < 5; calls += 1) {
-      (await reserve({ costUsdMicros: 0, costUsdNanos: 200 })).settle({ ...spent(10), costUsdNanos: 200 });
+      (await reserve({ costUsdNanos: 200 })).settle(spent(10, 200));
       await settled();
     }
     const refused = await reserve({ costUsdNanos: 200 }).catch((thrown: unknown) => thrown);
     expect(refused).toMatchObject({ code: 'quota_exceeded', details: { reason: 'budget_exhausted', limit: 'tenant.usd_per_month', retry_after_ms: Date.UTC(2026, 11, 1) - START_MS } });
     expect(refused).toMatchObject({ message: expect.stringContaining('USD 0.0000010 a month (UTC); USD 0.0000010 is used or reserved') });
     // What costs nothing needs no budget.
-    await reserve({ costUsdMicros: 0 });
+    await reserve({ costUsdNanos: 0 });
     clock.nowMs = Date.UTC(2026, 11, 1);
     await reserve({ costUsdNanos: 200 });
   });
 
   test('a fallback that costs what the first choice does not is charged for', async () => {
     const { reserve, settled } = account([limit('tenant', { usdPerDay: 1 })]);
-    (await reserve({ costUsdMicros: 0 })).settle(spent(10, 1_500_000));
+    (await reserve({ costUsdNanos: 0 })).settle(spent(10, 1_500_000_000));
     await settled();
-    await expect(reserve({ costUsdMicros: 1 })).rejects.toMatchObject({ details: { reason: 'budget_exhausted' } });
-    (await reserve({ costUsdMicros: 0 })).settle(spent(10));
+    await expect(reserve({ costUsdNanos: 1_000 })).rejects.toMatchObject({ details: { reason: 'budget_exhausted' } });
+    (await reserve({ costUsdNanos: 0 })).settle(spent(10));
   });
 
   test('a budget for life has no next window', async () => {
     const { reserve, clock } = account([]);
     const own = { limits: { ...NO_MODEL_LIMITS, usdTotal: 1 } };
-    await reserve({ access: own, costUsdMicros: 1_000_000 });
+    await reserve({ access: own, costUsdNanos: 1_000_000_000 });
     clock.nowMs = Date.UTC(2030, 0, 1);
-    const refused = await reserve({ access: own, costUsdMicros: 1 }).catch((thrown: unknown) => thrown);
+    const refused = await reserve({ access: own, costUsdNanos: 1_000 }).catch((thrown: unknown) => thrown);
     expect(refused).toMatchObject({ details: { reason: 'budget_exhausted', limit: 'key.usd_total' }, message: expect.stringContaining('An administrator can raise it.') });
     expect((refused as PlatformError).details).not.toHaveProperty('retry_after_ms');
   });

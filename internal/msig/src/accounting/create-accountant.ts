@@ -1,14 +1,13 @@
 import { PlatformError } from '@openeaap/kernel';
 import type { LimitConfig } from '../config/gateway-config.ts';
-import type { Accountant, Reservation, ReserveRequest } from './accountant.ts';
+import type { Accountant, Drawn, Reservation, ReserveRequest } from './accountant.ts';
 import { createGiveQueue } from './give-queue.ts';
 import type { GiveQueue } from './give-queue.ts';
 import { createLedger } from './ledger.ts';
 import type { WriteUsage } from './ledger.ts';
 import { toLimitHeaders } from './limit-headers.ts';
-import { nanosOf, planLimits } from './limit-plan.ts';
+import { planLimits } from './limit-plan.ts';
 import type { LimitPlan, PlannedTake } from './limit-plan.ts';
-import type { CounterState } from './limit-window.ts';
 import { refuseTake } from './refuse-take.ts';
 import type { SharedCounters, TakeResult } from './shared-counters.ts';
 
@@ -29,7 +28,7 @@ const TAKE_TIMEOUT_MS = 2_000;
 const CLOSE_TIMEOUT_MS = 5_000;
 const RETRY_AFTER_MS = 1_000;
 
-const FREE: Reservation = { settle: () => undefined, headers: {} };
+const FREE: Reservation = { settle: () => undefined, charge: () => undefined, headers: {} };
 const NOTHING_TAKEN: Promise<TakeResult> = Promise.resolve({ kind: 'granted', nowMs: 0, states: [] });
 
 export function createAccountant(deps: AccountantDeps): Accountant {
@@ -47,20 +46,20 @@ export function createAccountant(deps: AccountantDeps): Accountant {
     const result = await withinMs(taken, takeTimeoutMs);
     if (result === null) {
       // It may still be granted, to a request that is over.
-      void taken.then((late) => late.kind === 'granted' && giveBack(gives, { tenantId, takes, states: late.states }, NOTHING_USED), () => undefined);
+      void taken.then((late) => correct(gives, tenantId, { held: heldOf(takes, late), used: NOTHING_USED }), () => undefined);
       throw new PlatformError('unavailable', `The limits could not be checked within ${takeTimeoutMs} ms.`, { details: { reason: 'limits_unavailable', retry_after_ms: RETRY_AFTER_MS } });
     }
     if (result.kind === 'exceeded') throw refuse(takes, result);
+    const held = [...heldOf(takes, result), ...unasked.map((take) => ({ take, amount: 0, bucket: 0 }))];
     let isSettled = false;
     return {
       headers: toLimitHeaders(takes, result.states, result.nowMs),
       settle: (spent) => {
         if (isSettled) return;
         isSettled = true;
-        const used = { requests: 1, tokens: spent.promptTokens + spent.completionTokens, usd: nanosOf(spent) };
-        giveBack(gives, { tenantId, takes, states: result.states }, used);
-        giveBack(gives, { tenantId, takes: unasked, states: [] }, used);
+        correct(gives, tenantId, { held, used: toUsed(spent, 1) });
       },
+      charge: (spent) => correct(gives, tenantId, { held: held.map((each) => ({ ...each, amount: 0 })), used: toUsed(spent, 0) }),
     };
   };
 
@@ -96,19 +95,25 @@ function refuse(takes: readonly PlannedTake[], { index, state, nowMs }: Extract<
 }
 
 interface Held {
-  readonly tenantId: string;
-  readonly takes: readonly PlannedTake[];
-  readonly states: readonly CounterState[];
+  readonly take: PlannedTake;
+  readonly amount: number;
+  readonly bucket: number;
+}
+
+function heldOf(takes: readonly PlannedTake[], result: TakeResult): readonly Held[] {
+  if (result.kind !== 'granted') return [];
+  return takes.map((take, index) => ({ take, amount: take.amount, bucket: result.states[index]?.bucket ?? 0 }));
 }
 
 type Used = Readonly<Record<PlannedTake['unit'], number>>;
 const NOTHING_USED: Used = { requests: 0, tokens: 0, usd: 0 };
+const toUsed = ({ promptTokens, completionTokens, costUsdNanos }: Drawn, requests: 0 | 1): Used => ({ requests, tokens: promptTokens + completionTokens, usd: costUsdNanos });
 
-/** The difference: back where less was used, taken on top where more was. */
-function giveBack(gives: GiveQueue, { tenantId, takes, states }: Held, used: Used): void {
-  for (const [index, { counter, window, amount, unit }] of takes.entries()) {
-    const rest = amount - used[unit];
-    if (rest !== 0) gives.add(tenantId, { counter, window, bucket: states[index]?.bucket ?? 0, amount: rest });
+/** Back where less was used than is held, taken on top where more was. */
+function correct(gives: GiveQueue, tenantId: string, { held, used }: { readonly held: readonly Held[]; readonly used: Used }): void {
+  for (const { take, amount, bucket } of held) {
+    const rest = amount - used[take.unit];
+    if (rest !== 0) gives.add(tenantId, { counter: take.counter, window: take.window, bucket, amount: rest });
   }
 }
 

@@ -1,5 +1,5 @@
 /** Limits, money and keys: what a program that runs the gateway wires. */
-export type { Accountant, LedgerEntry, MeteredAccess, Reservation, ReserveRequest, Spent } from './accountant.ts';
+export type { Accountant, Drawn, LedgerEntry, MeteredAccess, Reservation, ReserveRequest, Spent } from './accountant.ts';
 export { createAccountant } from './create-accountant.ts';
 export type { AccountantDeps } from './create-accountant.ts';
 export { toKeyAccess } from './key-access.ts';

@@ -10,9 +10,9 @@ afterEach(() => void vi.useRealTimers());
 function entry(over: Partial<LedgerEntry> & { readonly userId?: string } = {}): LedgerEntry {
   const { userId = 'alice', ...rest } = over;
   return {
-    promptTokens: 10, completionTokens: 2, cachedTokens: 4, reasoningTokens: 1, costUsdMicros: 3, estimated: false,
+    calls: 1, promptTokens: 10, completionTokens: 2, cachedTokens: 4, reasoningTokens: 1, costUsdNanos: 3_000, estimated: false,
     access: { tenantId: 't', runId: 'r', stepId: 's', agentId: 'a', userId, traceId: '' },
-    kind: 'chat', backend: 'local', model: 'qwen', cache: 'miss', cacheLevel: null, outcome: 'ok', latencyMs: 20.4, at: new Date('2026-11-24T12:34:56Z'), ...rest,
+    kind: 'chat', backend: 'local', model: 'qwen', cache: 'miss', outcome: 'ok', latencyMs: 20.4, at: new Date('2026-11-24T12:34:56Z'), ...rest,
   };
 }
 
@@ -47,6 +47,14 @@ describe('the ledger', () => {
     expect(written).toHaveLength(1);
   });
 
+  test('what is told of a call later adds to its tokens and money, and to no number of calls', async () => {
+    const { ledger, written } = open();
+    ledger.record(entry({ outcome: 'cancelled', promptTokens: 0, completionTokens: 0, costUsdNanos: 0 }));
+    ledger.record(entry({ calls: 0, latencyMs: 0 }));
+    await ledger.close();
+    expect(written[0]?.rows).toMatchObject([{ calls: 1, failed: 1, estimated: 0, promptTokens: 10, completionTokens: 2, costUsdNanos: 3_000, latencyMs: 20 }]);
+  });
+
   test('a batch whose write failed is sent again as it was, and what came meanwhile after it', async () => {
     const sent: [string, number][] = [];
     let isAway = true;
@@ -76,7 +84,7 @@ describe('the ledger', () => {
         rows.push(...batch);
       },
     });
-    for (let index = 0; index < 500; index += 1) ledger.record(entry({ userId: `u${index}`, costUsdMicros: 1 }));
+    for (let index = 0; index < 500; index += 1) ledger.record(entry({ userId: `u${index}`, costUsdNanos: 1_000 }));
     isAway = false;
     await ledger.close();
     expect(rows.reduce((sum, { calls }) => sum + calls, 0)).toBe(500);

@@ -1,7 +1,6 @@
 import { toPlatformError } from '@openeaap/kernel';
 import { toStorable } from '@openeaap/security';
 import type { LedgerEntry } from './accountant.ts';
-import { NANOS_PER_MICRO } from './price-of.ts';
 
 /** What calls of one hour have in common, added up. Empty texts: none. */
 export interface UsageRow {
@@ -178,14 +177,14 @@ const keyOf = ({ tenantId, hourMs, keyId, userId, agentId, runId, backend, model
 /** In place, for it is done for every request. */
 function addCall(rows: Map<string, OpenRow>, { key, place, entry }: { readonly key: string; readonly place: Place; readonly entry: LedgerEntry }): void {
   const row = rows.get(key) ?? openRow(rows, key, place);
-  row.calls += 1;
-  if (entry.outcome !== 'ok') row.failed += 1;
+  row.calls += entry.calls;
+  if (entry.outcome !== 'ok') row.failed += entry.calls;
   row.promptTokens += entry.promptTokens;
   row.completionTokens += entry.completionTokens;
   row.cachedTokens += entry.cachedTokens;
   row.reasoningTokens += entry.reasoningTokens;
-  row.costUsdNanos += Math.round(entry.costUsdNanos ?? entry.costUsdMicros * NANOS_PER_MICRO);
-  if (entry.estimated) row.estimated += 1;
+  row.costUsdNanos += entry.costUsdNanos;
+  if (entry.estimated) row.estimated += entry.calls;
   row.latencyMs += Math.round(entry.latencyMs);
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ModelLimits } from '@openeaap/kernel';
 import type { LimitConfig } from '../config/gateway-config.ts';
 import type { ReserveRequest } from './accountant.ts';
-import { NANOS_PER_MICRO, NANOS_PER_USD } from './price-of.ts';
+import { NANOS_PER_USD } from './price-of.ts';
 import type { TakeItem } from './shared-counters.ts';
 
 export type LimitUnit = 'requests' | 'tokens' | 'usd';
@@ -107,11 +107,8 @@ function addTakes(takes: Map<string, PlannedTake>, amounts: readonly Amount[], {
 
 function amountOf(unit: LimitUnit, request: ReserveRequest): number {
   if (unit === 'requests') return 1;
-  return unit === 'tokens' ? Math.ceil(request.tokens) : nanosOf(request);
+  return Math.ceil(unit === 'tokens' ? request.tokens : request.costUsdNanos);
 }
-
-/** Of what is reserved or was spent. */
-export const nanosOf = ({ costUsdNanos, costUsdMicros }: Pick<ReserveRequest, 'costUsdNanos' | 'costUsdMicros'>): number => Math.ceil(costUsdNanos ?? costUsdMicros * NANOS_PER_MICRO);
 
 const SUBJECT_CHARS = 200;
 

@@ -31,7 +31,7 @@ const open = (timeoutMs: number): readonly Accountant[] =>
   links.map((link) => createAccountant({ limits: () => LIMITS, counters: createRedisCounters({ link, now: () => NOON, timeoutMs }), writeUsage: async () => undefined, newId: () => 'b', onError: () => undefined, takeTimeoutMs: timeoutMs }));
 
 const reserve = async (node: Accountant | undefined, tenantId: string, tokens: number) =>
-  node?.reserve({ access: { tenantId, runId: '', stepId: '', agentId: '', userId: 'alice', traceId: '' }, backend: 'local', tokens, costUsdMicros: 10 }) ?? Promise.reject(new Error('there are two nodes'));
+  node?.reserve({ access: { tenantId, runId: '', stepId: '', agentId: '', userId: 'alice', traceId: '' }, backend: 'local', tokens, costUsdNanos: 10_000 }) ?? Promise.reject(new Error('there are two nodes'));
 
 describe.skipIf(!isInstalled && process.env['CI'] !== 'true')('two nodes on one Redis', () => {
   test('200 at once: never more than the limit, whichever of several is the tightest', async () => {
@@ -46,7 +46,7 @@ describe.skipIf(!isInstalled && process.env['CI'] !== 'true')('two nodes on one 
     const [one, two] = open(10_000);
     const held = await reserve(one, 'shared', 5_000);
     await expect(reserve(two, 'shared', 1)).rejects.toMatchObject({ code: 'quota_exceeded', details: { limit: 'tenant.tokens_per_minute' } });
-    held.settle({ promptTokens: 1_000, completionTokens: 0, costUsdMicros: 10 });
+    held.settle({ promptTokens: 1_000, completionTokens: 0, costUsdNanos: 10_000 });
     await one?.close();
     await expect(reserve(two, 'shared', 4_001)).rejects.toMatchObject({ code: 'quota_exceeded' });
     await reserve(two, 'shared', 4_000);
