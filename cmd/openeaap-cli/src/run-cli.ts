@@ -11,6 +11,7 @@ import { addDevCommand } from './commands/dev.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addFeedbackCommands } from './commands/feedback.ts';
 import { addKnowledgeCommands } from './commands/knowledge.ts';
+import { addModelCommands } from './commands/model.ts';
 import { addModelKeyCommands } from './commands/model-keys.ts';
 import { addPluginCommands } from './commands/plugin.ts';
 import { addPolicyCommands } from './commands/policy.ts';
@@ -90,7 +91,7 @@ function createProgram(io: CliIo, result: { exitCode: ExitCode }, complaint: { t
     result.exitCode = await untyped(createSession(io, command.optsWithGlobals()), command.opts(), ...received.slice(0, -2));
   };
   const groups = [addRunCommands, addApprovalCommands, addAgentCommands, addPolicyCommands, addAuditCommands, addToolCommands, addPluginCommands];
-  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addModelKeyCommands, addTriggerCommands, addScheduleCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
+  const others = [addFeedbackCommands, addKnowledgeCommands, addUsageCommands, addModelCommands, addModelKeyCommands, addTriggerCommands, addScheduleCommands, addArchiveCommand, addDevCommand, addDoctorCommand];
   for (const add of [...groups, ...others]) add(program, bind);
   return program;
 }

@@ -107,6 +107,7 @@ test('a cut export leaves no file that looks whole', async () => {
 
 test.each([
   [['tool', 'list'], 'GET /api/v1/tools', null],
+  [['model', 'list'], 'GET /api/v1/models', null],
   [['policy', 'show'], 'GET /api/v1/policies', null],
   [['audit', 'list', '--run', RUN], 'GET /api/v1/audit', null],
   [['agent', 'list'], 'GET /api/v1/agents', null],
