@@ -46,24 +46,6 @@ describe.each(PAGES)('%s', (page) => {
   });
 });
 
-describe('the command line on the pages', () => {
-  const files = readdirSync(path.join(root, 'cmd/openeaap-cli/src/commands')).filter((file) => !file.includes('.test.'));
-  const commands = files.map((file) => [...read(`cmd/openeaap-cli/src/commands/${file}`).matchAll(/\.command\('([a-z-]+)/g)].map((match) => match[1] ?? ''));
-  /** Flags before a command may have a value; what follows a group is one of its commands. */
-  const NAMED = /\bopeneaap (?:--[a-z-]+ \S+ )*([a-z][a-z-]*)(?: ([a-z][a-z-]*))?/g;
-
-  it('has every command that they name', () => {
-    const named = PAGES.flatMap((page) => [...read(page).matchAll(NAMED)].map((match) => ({ page, group: match[1] ?? '', command: match[2] ?? '' })));
-    expect(named.length).toBeGreaterThan(60);
-    const isThere = ({ group, command }: { readonly group: string; readonly command: string }): boolean => {
-      const [own, ...subs] = commands.find((names) => names[0] === group) ?? [];
-      if (own === undefined) return commands.flat().includes(group);
-      return subs.length === 0 || command === '' || subs.includes(command);
-    };
-    expect(named.filter((each) => !isThere(each))).toEqual([]);
-  });
-});
-
 describe('the reference pages are complete', () => {
   it('explains every error code in troubleshooting.md', () => {
     const page = read('docs/troubleshooting.md');
