@@ -6,7 +6,7 @@ import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import type { AuditFact } from '@openeaap/kernel';
 import { PlatformError, randomIds, toPlatformError } from '@openeaap/kernel';
-import type { Gateway, GatewayConfig, KeyResolver, RedisLink, SharedCounters } from '@openeaap/msig';
+import type { AnswerCache, Gateway, GatewayConfig, KeyResolver, RedisLink, SharedCounters } from '@openeaap/msig';
 import {
   createAccountant,
   createAnswerCache,
@@ -42,6 +42,8 @@ export interface OpenGatewayParts {
   /** The installation's secret; keys for single purposes are made from it. */
   readonly secret: string;
   readonly appendAudit: (facts: readonly AuditFact[]) => Promise<void>;
+  /** How often it looks at its file; a change holds at the second look. */
+  readonly followMs?: number;
 }
 
 const FILE = 'msig.yaml';
@@ -49,7 +51,7 @@ const FOLLOW_MS = 2_000;
 
 /** The gateway with everything that it needs of the platform; follows its configuration file. */
 export async function openGateway(parts: OpenGatewayParts): Promise<OpenedGateway> {
-  const { config, pool, policy, metrics, log, appendAudit } = parts;
+  const { config, pool, policy, metrics, log, appendAudit, followMs = FOLLOW_MS } = parts;
   const file = path.join(config.configDir, FILE);
   const text = await readFile(file, 'utf8').catch((thrown: unknown) => {
     throw new PlatformError('invalid_input', `${file} cannot be read. It names the model backends; start from the one that comes with the platform.`, { cause: thrown });
@@ -61,11 +63,11 @@ export async function openGateway(parts: OpenGatewayParts): Promise<OpenedGatewa
   };
   let current = parse(text);
   const keyFor = (purpose: string): string => createHmac('sha256', parts.secret).update(`gateway:${purpose}`).digest('base64url');
-  // One for the life of the process: what it counts must not begin anew because a file was saved.
-  const redis = current.cache.redisUrl === undefined ? null : openRedisLink(current.cache.redisUrl(), { log: (line) => log.warn(line), random: Math.random });
+  const store = limitStoreOf(current);
+  const limitsLink = store === 'postgres' ? null : openLink(store, log);
   const accountant = createAccountant({
     limits: () => current.limits,
-    counters: redis === null ? countersIn(pool) : createRedisCounters({ link: redis }),
+    counters: limitsLink === null ? countersIn(pool) : createRedisCounters({ link: limitsLink }),
     writeUsage: (batchId, rows) => writeModelUsage(pool, batchId, rows),
     newId: randomIds.newId,
     onError: (err) => log.warn({ err }, 'what models were asked could not be written down'),
@@ -78,7 +80,7 @@ export async function openGateway(parts: OpenGatewayParts): Promise<OpenedGatewa
     guard: createEgressGuard({ scanner: policy.scanner, placeholderKey: keyFor('placeholders') }),
     auditEgress: async (fact) => appendAudit([toEgressAudit(fact)]),
     saltKey: keyFor('salts'),
-    openCache: (of) => openCache(of, { parts, redis, hashKey: keyFor('cache'), gateway: () => gateway }),
+    openCache: (of) => openCache(of, { parts, hashKey: keyFor('cache'), gateway: () => gateway }),
     accountant,
     observe: metrics.observeModel,
     onFleetEvent: metrics.observeFleet,
@@ -86,11 +88,12 @@ export async function openGateway(parts: OpenGatewayParts): Promise<OpenedGatewa
   const followed = followFile({
     file,
     text,
-    intervalMs: FOLLOW_MS,
+    intervalMs: followMs,
     apply: async (changed) => {
       const next = parse(changed);
       gateway.reload(next);
       current = next;
+      if (limitStoreOf(next) !== store) log.warn({ file: FILE }, 'limits_in, or the Redis that it means, has changed: limits are counted where they were until the program is restarted');
       log.info({ file: FILE, backends: next.backends.length }, 'the gateway follows its changed configuration');
     },
     onError: (thrown) => {
@@ -105,27 +108,38 @@ export async function openGateway(parts: OpenGatewayParts): Promise<OpenedGatewa
     close: async () => {
       followed.stop();
       await gateway.close();
-      await redis?.close();
+      await limitsLink?.close();
     },
   };
 }
 
-/** Nodes share what they count through the database where there is no Redis. */
+/**
+ * `postgres`, or the URL of a Redis: for the life of the process. What was taken in one store cannot
+ * be given back in another, and a budget must not begin anew because a file was saved.
+ */
+function limitStoreOf({ limitsIn, cache }: GatewayConfig): string {
+  return limitsIn === 'redis' && cache.redisUrl !== undefined ? cache.redisUrl() : 'postgres';
+}
+
+const openLink = (url: string, log: Logger): RedisLink => openRedisLink(url, { log: (line) => log.warn(line), random: Math.random });
+
 function countersIn(pool: Pool): SharedCounters {
   return { take: (tenantId, items) => takeLimits(pool, tenantId, items), give: (tenantId, items) => giveLimits(pool, tenantId, items) };
 }
 
 interface CacheParts {
   readonly parts: OpenGatewayParts;
-  readonly redis: RedisLink | null;
   readonly hashKey: string;
   readonly gateway: () => Gateway;
 }
 
-function openCache({ cache, semanticCache }: GatewayConfig, { parts, redis, hashKey, gateway }: CacheParts) {
+/** With a way to Redis of its own, so that both follow the configuration together. */
+function openCache({ cache, semanticCache }: GatewayConfig, { parts, hashKey, gateway }: CacheParts): AnswerCache | null {
   if (!cache.l1.enabled && !cache.l2.enabled && !semanticCache.enabled) return null;
   const { policy, metrics, log } = parts;
-  return createAnswerCache({
+  const needsRedis = cache.l2.enabled || (semanticCache.enabled && semanticCache.backend === 'redis-vector');
+  const redis = needsRedis && cache.redisUrl !== undefined ? openLink(cache.redisUrl(), log) : null;
+  const answers = createAnswerCache({
     cache,
     semantic: semanticCache,
     now: Date.now,
@@ -138,6 +152,13 @@ function openCache({ cache, semanticCache }: GatewayConfig, { parts, redis, hash
     observe: metrics.observeCache,
     log: (line) => log.info(line),
   });
+  return {
+    through: answers.through,
+    close: async () => {
+      await answers.close();
+      await redis?.close();
+    },
+  };
 }
 
 /** That it was used is worth a moment of the database, and not of the caller. */

@@ -108,6 +108,8 @@ describe('the configuration', () => {
     ['backends:\n  - {name: a, type: openai, endpoint: "http://h", vllm: {priority: true}}', '2:57', 'Only a backend of type vllm'],
     ['backends:\n  - {name: a, type: vllm, endpoint: "http://h", kinds: [chats]}', '2:57', 'must be one of chat'],
     ['backends: [{name: a, type: scripted, script: s}]\ncache: {redis_url_env: NOPE}', '2:24', 'NOPE is not set'],
+    ['backends: [{name: a, type: scripted, script: s}]\nlimits_in: memory', '2:12', 'must be one of postgres, redis'],
+    ['backends: [{name: a, type: scripted, script: s}]\nlimits_in: redis', '2:12', 'cache.redis_url_env'],
     ['backends: [{name: a, type: scripted, script: s}]\nsemantic_cache: {embedding_backend: a}', '2:37', 'makes no embeddings'],
     ['backends: [{name: a, type: scripted, script: s}]\nlimits: [{per: key}]', '2:10', 'limits nothing'],
     ['backends: [\n', '2:1', 'not valid YAML'],
@@ -118,6 +120,28 @@ describe('the configuration', () => {
     expect(error.code).toBe('invalid_input');
     expect(error.message).toContain(cure);
     expect(error.message.startsWith(`m.yaml:${at}: `)).toBe(true);
+  });
+});
+
+describe('limits', () => {
+  const of = (more: string): string => parseGatewayConfig(`backends: [{name: a, type: scripted, script: s}]\n${more}`, { REDIS_URL: 'redis://h:6379' }).limitsIn;
+
+  it('are counted in Redis only when that is asked for: a cache may forget, a budget may not', () => {
+    expect([of(''), of('cache: {redis_url_env: REDIS_URL}'), of('cache: {redis_url_env: REDIS_URL}\nlimits_in: redis')]).toEqual(['postgres', 'postgres', 'redis']);
+  });
+});
+
+describe('the URL of a Redis', () => {
+  const of = (url: string): string | undefined => parseGatewayConfig('backends: [{name: a, type: scripted, script: s}]\ncache: {redis_url_env: REDIS_URL}', { REDIS_URL: url }).cache.redisUrl?.();
+
+  it.each(['redis://host:6379', 'rediss://user:p%40ss@host:6380/0', 'redis://host/', 'redis://[::1]:6379/15'])('may be %s', (url) => {
+    expect(of(url)).toBe(url);
+  });
+
+  it.each(['http://host:6379', 'redis:///0', 'redis://host:port', 'redis://host/cache', 'redis://user:a/b@host'])('may not be %s, and is not shown', (url) => {
+    const { message } = failureOf(() => of(url));
+    expect(message).toContain('REDIS_URL is not the URL of a Redis');
+    expect(message).not.toContain(url);
   });
 });
 
@@ -159,6 +183,12 @@ describe('a server', () => {
   it('may be said to be inside or outside by the configuration', () => {
     const of = (external: string): boolean | undefined => parseGatewayConfig(`backends: [{name: a, type: openai, endpoint: "https://h.example/v1"${external}}]`, {}).backends[0]?.external;
     expect([of(''), of(', external: false'), of(', external: true')]).toEqual([true, false, true]);
+  });
+
+  it('of vLLM that is outside by its host name alone is told, for most are not', () => {
+    const notesOf = (type: string, more = ''): readonly string[] => describeInactiveSettings(parseGatewayConfig(`backends: [{name: a, type: ${type}, endpoints: ["http://h", "http://h-1.headless:8000"]${more}}]`, {}));
+    expect(notesOf('vllm')).toEqual([expect.stringMatching(/^backends: "a" .* masked.* external: false/)]);
+    expect([notesOf('vllm', ', external: false'), notesOf('vllm', ', external: true'), notesOf('openai')]).toEqual([[], [], []]);
   });
 });
 

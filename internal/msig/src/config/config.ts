@@ -1,7 +1,7 @@
 import { LIMITS, PlatformError } from '@openeaap/kernel';
 import type { RequestKind } from '../request/model-request.ts';
 import { REQUEST_KINDS } from '../request/model-request.ts';
-import { BACKEND_SIZES, BACKEND_TYPES, LIMIT_SUBJECTS, ROUTING_STRATEGIES } from './gateway-config.ts';
+import { BACKEND_SIZES, BACKEND_TYPES, LIMIT_STORES, LIMIT_SUBJECTS, ROUTING_STRATEGIES } from './gateway-config.ts';
 import type { BackendConfig, BackendType, CacheConfig, GatewayConfig, LimitConfig, Prices, RoutingConfig, SemanticCacheConfig, VllmConfig } from './gateway-config.ts';
 import { isExternal } from './is-external.ts';
 import { openYaml, readBoolean, readList, readMap, readNumber, readOneOf, readString, readStrings, required, suggest, yamlError } from './yaml-place.ts';
@@ -41,7 +41,9 @@ export const CONFIG_DEFAULTS = {
     multiTurn: false,
     guard: true,
   },
-} as const satisfies { readonly routing: RoutingConfig; readonly cache: CacheConfig; readonly semanticCache: SemanticCacheConfig };
+  /** Budgets are about money: a cache's Redis may forget, be it for a restart or for room. */
+  limitsIn: 'postgres',
+} as const satisfies Pick<GatewayConfig, 'routing' | 'cache' | 'semanticCache' | 'limitsIn'>;
 
 const BACKENDS_MAX = 256;
 const ENDPOINTS_MAX = 64;
@@ -62,27 +64,32 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function parseGatewayConfig(yamlText: string, env: Environment, file = 'configs/msig.yaml'): GatewayConfig {
   const root = openYaml(file, yamlText);
-  const entries = readMap(root, ['routing_strategy', 'default_backend', 'routing', 'backends', 'cache', 'semantic_cache', 'privacy', 'limits']);
+  const entries = readMap(root, ['routing_strategy', 'default_backend', 'routing', 'backends', 'cache', 'semantic_cache', 'privacy', 'limits', 'limits_in']);
   const privacyPlace = entries.get('privacy');
   const privacy = { internalHosts: privacyPlace === undefined ? [] : parseInternalHosts(privacyPlace) };
   const backends = parseBackends(required(entries, 'backends', root), { env, internalHosts: privacy.internalHosts });
   const strategy = entries.get('routing_strategy');
+  const cache = parseCache(entries.get('cache'), env);
   return {
     routingStrategy: strategy === undefined ? 'cost_optimized' : readOneOf(strategy, ROUTING_STRATEGIES),
     defaultBackend: parseDefaultBackend(entries.get('default_backend'), backends),
     routing: parseRouting(entries.get('routing')),
     backends,
-    cache: parseCache(entries.get('cache'), env),
+    cache,
     semanticCache: parseSemanticCache(entries.get('semantic_cache'), backends),
     privacy,
     limits: parseLimits(entries.get('limits')),
+    limitsIn: parseLimitsIn(entries.get('limits_in'), cache),
   };
 }
 
-/** What the configuration asks for and cannot have as it is; one sentence each, for the log at the start. */
+/** What the configuration asks for and cannot have as it is, or hardly means; one sentence each, for the log at the start. */
 export function describeInactiveSettings(config: GatewayConfig): readonly string[] {
   const { semanticCache, cache } = config;
   const notes: string[] = [];
+  for (const { name, type, externalByName } of config.backends) {
+    if (type === 'vllm' && externalByName === true) notes.push(`backends: "${name}" counts as outside the house by its host name: what goes there is masked, and confidential content is refused. Give it external: false if it is yours, external: true if it is not.`);
+  }
   if (cache.l2.enabled && cache.redisUrl === undefined) notes.push('cache.l2 is on, but there is no Redis: name the variable of its URL in cache.redis_url_env. L2 stays off.');
   if (semanticCache.enabled && semanticCache.backend === 'redis-vector' && cache.redisUrl === undefined) notes.push('semantic_cache.backend is redis-vector, but there is no Redis: the vectors are kept in memory.');
   if (semanticCache.enabled && semanticCache.embeddingBackend === null) notes.push('semantic_cache is on without an embedding_backend: questions are compared by their words alone.');
@@ -153,6 +160,7 @@ function parseBackend(place: YamlPlace, { env, internalHosts }: BackendContext):
   const endpoints = readEndpoints(entries, place, type);
   const timeoutMs = optional('timeout_ms', count(LIMITS.thinkTimeoutCeilingMs, 1), BACKEND_DEFAULTS.timeoutMs);
   const keyPlace = entries.get('api_key_env');
+  const looksExternal = endpoints.some((endpoint) => isExternal(endpoint, internalHosts));
   return {
     name,
     type,
@@ -165,7 +173,8 @@ function parseBackend(place: YamlPlace, { env, internalHosts }: BackendContext):
     prices: parsePrices(entries.get('prices'), optional('cost_per_1k', (at) => readNumber(at, { min: 0, max: 1_000 }), 0)),
     contextWindow: optional<number | null>('context_window', count(100_000_000, 1), null),
     size: optional<BackendConfig['size']>('size', (at) => readOneOf(at, BACKEND_SIZES), null),
-    external: optional('external', readBoolean, endpoints.some((endpoint) => isExternal(endpoint, internalHosts))),
+    external: optional('external', readBoolean, looksExternal),
+    externalByName: looksExternal && !entries.has('external'),
     weight: optional('weight', (at) => readNumber(at, { min: 0, max: 1_000 }), 1),
     fallbacks: optional('fallbacks', (at) => readStrings(at, BACKENDS_MAX), []),
     ...(keyPlace === undefined ? {} : { apiKey: readSecret(keyPlace, env, { key: 'api_key_env', what: 'the API key' }) }),
@@ -305,8 +314,15 @@ function parseCache(place: YamlPlace | undefined, env: Environment): CacheConfig
 
 function readRedisUrl(place: YamlPlace, env: Environment): () => string {
   const url = readSecret(place, env, { key: 'redis_url_env', what: 'the URL of a Redis, such as redis://host:6379' });
-  if (!/^rediss?:\/\/./.test(url())) throw yamlError(place, `The environment variable ${readString(place)} is not the URL of a Redis; write it like redis://host:6379 or rediss://user:password@host:6380.`);
+  if (!isRedisUrl(url())) throw yamlError(place, `The environment variable ${readString(place)} is not the URL of a Redis; write it like redis://host:6379 or rediss://user:password@host:6380.`);
   return url;
+}
+
+/** As the client takes it: the path is the number of a database. */
+function isRedisUrl(text: string): boolean {
+  if (!/^rediss?:/.test(text) || !URL.canParse(text)) return false;
+  const { hostname, pathname } = new URL(text);
+  return hostname !== '' && /^\/?\d*$/.test(pathname);
 }
 
 function parseSemanticCache(place: YamlPlace | undefined, backends: readonly BackendConfig[]): SemanticCacheConfig {
@@ -339,6 +355,13 @@ function parseInternalHosts(place: YamlPlace): readonly string[] {
 
 function parseLimits(place: YamlPlace | undefined): readonly LimitConfig[] {
   return place === undefined ? [] : readList(place, LIMITS_MAX).map(parseLimit);
+}
+
+function parseLimitsIn(place: YamlPlace | undefined, { redisUrl }: CacheConfig): GatewayConfig['limitsIn'] {
+  if (place === undefined) return CONFIG_DEFAULTS.limitsIn;
+  const store = readOneOf(place, LIMIT_STORES);
+  if (store === 'redis' && redisUrl === undefined) throw yamlError(place, 'There is no Redis to count limits in: name the variable of its URL in cache.redis_url_env, or remove limits_in.');
+  return store;
 }
 
 function parseLimit(place: YamlPlace): LimitConfig {

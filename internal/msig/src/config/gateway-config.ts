@@ -3,6 +3,8 @@ import type { RequestKind } from '../request/model-request.ts';
 export const ROUTING_STRATEGIES = ['cost_optimized', 'latency_optimized'] as const;
 export const BACKEND_TYPES = ['vllm', 'openai', 'scripted'] as const;
 export const BACKEND_SIZES = ['small', 'large'] as const;
+/** Where nodes share what limits and budgets have counted. */
+export const LIMIT_STORES = ['postgres', 'redis'] as const;
 
 export type BackendType = (typeof BACKEND_TYPES)[number];
 
@@ -17,6 +19,8 @@ export interface GatewayConfig {
   readonly semanticCache: SemanticCacheConfig;
   readonly privacy: PrivacyConfig;
   readonly limits: readonly LimitConfig[];
+  /** `redis`: in that of the cache, which is then given. */
+  readonly limitsIn: (typeof LIMIT_STORES)[number];
 }
 
 export interface BackendConfig {
@@ -38,6 +42,8 @@ export interface BackendConfig {
   readonly size: (typeof BACKEND_SIZES)[number] | null;
   /** Outside the house: what goes there is masked and audited. */
   readonly external: boolean;
+  /** It is outside because its host name looks so: nobody has said it. */
+  readonly externalByName?: boolean;
   /** Share of the requests among backends that are equal otherwise. */
   readonly weight: number;
   /** Backends to ask when this one cannot answer, in order. */
@@ -89,7 +95,7 @@ export interface CacheConfig {
   readonly l1: { readonly enabled: boolean; readonly maxBytes: number; readonly ttlMs: number };
   /** Off without a Redis. */
   readonly l2: { readonly enabled: boolean; readonly ttlMs: number };
-  /** Redis for L2, for vectors and for shared counters; a function, for a URL may hold a password. */
+  /** Redis for L2, for vectors and, where `limitsIn` says so, for limits; a function, for a URL may hold a password. */
   readonly redisUrl?: () => string;
   /** Answers above this are not kept. */
   readonly maxEntryBytes: number;
