@@ -7,7 +7,7 @@ import type { BackendConfig } from './config/gateway-config.ts';
 import { hostOf, toDeniedFact } from './privacy/create-egress-guard.ts';
 import type { AnswerRestorer, EgressFact, EgressGuard, EgressPass } from './privacy/egress-guard.ts';
 import type { ModelRequest } from './request/model-request.ts';
-import type { Fleet, TryOutcome } from './routing/fleet.ts';
+import type { Fleet, Plan, TryOutcome } from './routing/fleet.ts';
 
 export interface TurnsDeps {
   readonly fleet: Fleet;
@@ -24,8 +24,7 @@ export interface TurnsDeps {
 export interface Turns {
   readonly request: ModelRequest;
   readonly access: Access;
-  /** Best first. */
-  readonly plan: readonly BackendConfig[];
+  readonly plan: Plan;
   readonly signal: AbortSignal;
   readonly deadlineMs: number;
   readonly maxTokens: number | null;
@@ -59,11 +58,11 @@ export async function askInTurn(deps: TurnsDeps, turns: Turns): Promise<RequestR
   };
   const passedOn = (): boolean => hasChunks && (retake === null || retake.passedOn());
   let last: PlatformError | null = null;
-  for (const [at, backend] of plan.entries()) {
+  for (const backend of plan.backends) {
     if (last !== null && (passedOn() || !mayFallBack(last) || deps.now() >= turns.deadlineMs || !deps.fleet.takeRetry(backend))) throw last;
     try {
       const reply = await askBackend(deps, { ...turns, onChunk }, { backend, passedOn });
-      return at === 0 ? reply : { ...reply, keep: false };
+      return plan.fallbacks.includes(backend) ? { ...reply, keep: false } : reply;
     } catch (thrown) {
       signal.throwIfAborted();
       const error = toPlatformError(thrown);
@@ -101,7 +100,7 @@ async function askBackend(deps: TurnsDeps, turns: Turns, { backend, passedOn }: 
       signal.throwIfAborted();
       if (!(thrown instanceof PlatformError) || passedOn() || made >= backend.maxAttempts || isRefusal(thrown) || !mayRepeat(thrown)) throw thrown;
       // Another server need not be waited for.
-      const waitMs = avoid.length < backend.endpoints.length ? 0 : retryWaitMs(thrown, made, deps.random);
+      const waitMs = deps.fleet.hasOther(backend, avoid) ? 0 : retryWaitMs(thrown, made, deps.random);
       if (deps.now() + waitMs >= deadlineMs || !deps.fleet.takeRetry(backend)) throw thrown;
       if (waitMs > 0) await sleep(waitMs, undefined, { signal });
     }

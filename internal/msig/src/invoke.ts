@@ -18,6 +18,7 @@ import { startInvokeSpan } from './invoke-span.ts';
 import type { OpenFleet } from './open-fleet.ts';
 import { toDeniedFact } from './privacy/create-egress-guard.ts';
 import type { ModelRequest } from './request/model-request.ts';
+import type { Plan } from './routing/fleet.ts';
 
 export interface InvokeDeps extends GatewayDeps {
   readonly tracer: Tracer;
@@ -46,7 +47,7 @@ export function createInvoke(deps: InvokeDeps): Invoke {
   return async (request, options) => {
     const open = deps.live();
     const { access } = options;
-    let plan: readonly BackendConfig[];
+    let plan: Plan;
     try {
       plan = open.fleet.plan(request, access);
     } catch (thrown) {
@@ -54,10 +55,10 @@ export function createInvoke(deps: InvokeDeps): Invoke {
       await tellRefused(deps, error, { request, options });
       throw error;
     }
-    const [primary] = plan;
+    const [primary] = plan.backends;
     if (primary === undefined) throw new PlatformError('internal', 'No backend was planned for this request.');
     const release = open.hold();
-    const bill = openBill(deps, { request, options, plan, primary });
+    const bill = openBill(deps, { request, options, plan: plan.backends, primary });
     const timeoutMs = Math.min(options.timeoutMs ?? LIMITS.thinkTimeoutCeilingMs, primary.timeoutMs);
     const bounds = {
       caller: options.signal,
@@ -99,7 +100,7 @@ async function tellRefused(deps: InvokeDeps, error: PlatformError, { request, op
 interface AnswerParts {
   readonly request: ModelRequest;
   readonly options: InvokeOptions<unknown>;
-  readonly plan: readonly BackendConfig[];
+  readonly plan: Plan;
   readonly bill: Bill;
   readonly signal: AbortSignal;
   readonly deadlineMs: number;
@@ -123,7 +124,7 @@ async function answerOf(deps: InvokeDeps, open: OpenFleet, parts: AnswerParts): 
     return { reply: await produce({ signal, onChunk }), cache: OFF };
   }
   return open.cache.through(
-    { request, access: options.access, control: options.cacheControl ?? DEFAULT_CACHE_CONTROL, identity: identityOf(plan, request, options.maxTokens ?? null), signal, onChunk: toClient, onOutcome: bill.route },
+    { request, access: options.access, control: options.cacheControl ?? DEFAULT_CACHE_CONTROL, identity: identityOf(plan.backends, request, options.maxTokens ?? null), signal, onChunk: toClient, onOutcome: bill.route },
     produce,
   );
 }

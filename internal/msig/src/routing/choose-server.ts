@@ -41,14 +41,24 @@ export function blockCharsOf({ minPrefixChars }: RoutingConfig['affinity']): num
  * of two at random.
  */
 export function chooseServer(servers: readonly Server[], wish: Wish, options: ChooseOptions): Choice | 'busy' | 'closed' {
-  const usable = servers.filter((server) => server.admits() !== 'no');
+  const usable = usableOf(servers);
   if (usable.length === 0) return 'closed';
-  const free = orAll(usable, (server) => !server.isEjected()).filter((server) => server.inFlight() < options.maxConcurrent);
+  const free = usable.filter((server) => server.inFlight() < options.maxConcurrent);
   if (free.length === 0) return 'busy';
   const probed = wish.avoid.length === 0 ? free.find((server) => server.admits() === 'probe') : undefined;
   if (probed !== undefined) return { server: probed, affinity: null };
   const fresh = orAll(free, ({ endpoint }) => !wish.avoid.includes(endpoint));
   return chooseAmong(orAll(fresh, (server) => server.admits() === 'yes'), wish.chain, options);
+}
+
+/** Whether `chooseServer` would choose one that was not asked in vain. */
+export function hasOther(servers: readonly Server[], { avoid, maxConcurrent }: Pick<Wish, 'avoid'> & Pick<ChooseOptions, 'maxConcurrent'>): boolean {
+  return usableOf(servers).some((server) => server.inFlight() < maxConcurrent && !avoid.includes(server.endpoint));
+}
+
+/** What was ejected, only when nothing else may be asked. */
+function usableOf(servers: readonly Server[]): readonly Server[] {
+  return orAll(servers.filter((server) => server.admits() !== 'no'), (server) => !server.isEjected());
 }
 
 /** Those that pass, or all where none does. */

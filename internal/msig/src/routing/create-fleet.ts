@@ -31,6 +31,7 @@ export function createFleet(config: GatewayConfig, { now, random, readLoad, onEv
   return {
     plan: createPlanner(config, { poolOf, random }),
     enter: (backend, request, access, call) => poolOf(backend).enter(request, access, call),
+    hasOther: (backend, avoid) => poolOf(backend).hasOther(avoid),
     takeRetry: (backend) => poolOf(backend).takeRetry(),
     health: () => [...pools.values()].map((pool) => pool.health()),
     close: async () => {

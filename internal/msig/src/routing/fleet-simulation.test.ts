@@ -221,7 +221,7 @@ describe('a total outage', () => {
     const config = aConfig(backends);
     // The breakers are kept out of it, as if each try met another server.
     const fleet = aFleet({ ...config, routing: { ...config.routing, breaker: { failures: 1_000_000, openMs: 1 }, retryBudget: { percent: 20, minPerSecond: 5 } } });
-    const plan = fleet.plan(aRequest({ model: 'a' }), ACCESS);
+    const plan = fleet.plan(aRequest({ model: 'a' }), ACCESS).backends;
     let tries = 0;
     const REQUESTS = 20_000;
     for (let made = 0; made < REQUESTS; made += 1) {

@@ -47,21 +47,32 @@ export type FleetEvent =
   | { readonly kind: 'queue'; readonly backend: string; readonly outcome: 'served' | 'full' | 'timeout' | 'left' | 'closed'; readonly waitedMs: number }
   | { readonly kind: 'retry'; readonly backend: string; readonly granted: boolean };
 
+export interface Plan {
+  /** Best first, never empty. */
+  readonly backends: readonly BackendConfig[];
+  /**
+   * Those of them that stand in for another, wherever they come: while that one is away they come
+   * first. None, where only fallbacks can answer this request at all: then they are who is asked.
+   */
+  readonly fallbacks: readonly BackendConfig[];
+}
+
 /** All backends as they are now: which may answer, how they do, and who may ask them next. */
 export interface Fleet {
   /**
-   * The backends that may answer, best first; the rest are its fallbacks. Errors: `not_found` (no
-   * such model), `permission_denied` (not for this key), `invalid_input` (no backend can do this
-   * kind of request, or has room for so long a prompt), `policy_denied` (Confidential, and every
-   * backend is external).
+   * The backends that may answer. Errors: `not_found` (no such model), `permission_denied` (not for
+   * this key), `invalid_input` (no backend can do this kind of request, or has room for so long a
+   * prompt), `policy_denied` (Confidential, and every backend is external).
    */
-  readonly plan: (request: ModelRequest, access: Access) => readonly BackendConfig[];
+  readonly plan: (request: ModelRequest, access: Access) => Plan;
   /**
    * A place at one of the backend's servers, waited for in a bounded queue. Errors:
    * `model_unavailable` (`details.reason`: `breaker_open`, `queue_full`, `queue_timeout`, with
    * `retry_after_ms`), the signal's reason.
    */
   readonly enter: (backend: BackendConfig, request: ModelRequest, access: Access, call: { readonly signal: AbortSignal; readonly deadlineMs: number; readonly avoid: readonly string[] }) => Promise<Place>;
+  /** Whether `enter` would give a place at a server that is not in `avoid`: another try need not wait then. */
+  readonly hasOther: (backend: BackendConfig, avoid: readonly string[]) => boolean;
   /** Takes one retry from the budget; false: there have been too many for the traffic. */
   readonly takeRetry: (backend: BackendConfig) => boolean;
   readonly health: () => readonly BackendHealth[];

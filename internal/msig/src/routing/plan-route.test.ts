@@ -11,7 +11,7 @@ type Ask = Partial<Omit<ModelRequest, 'text'>> & { readonly prompt?: string };
 
 function setUp(backends: readonly BackendConfig[], changes: Partial<GatewayConfig> = {}) {
   const fleet = aFleet(aConfig(backends, changes), { random: seededRandom(3) });
-  const plan = (ask: Ask = {}, access: Partial<Access> = {}) => fleet.plan(aRequest(ask), { ...ACCESS, ...access }).map(({ name }) => name);
+  const plan = (ask: Ask = {}, access: Partial<Access> = {}) => fleet.plan(aRequest(ask), { ...ACCESS, ...access }).backends.map(({ name }) => name);
   return { fleet, plan, first: (ask: Ask = {}) => plan(ask)[0] };
 }
 
@@ -19,6 +19,19 @@ describe('a plan is made of', () => {
   it('the backend that was named and its fallbacks', () => {
     const { plan } = setUp([aBackend('a', { fallbacks: ['b'] }), aBackend('b'), aBackend('c')]);
     expect([plan({ model: 'a' }), plan({ model: 'c' }), plan()]).toEqual([['a', 'b'], ['c'], ['a', 'b']]);
+  });
+
+  it('says which of them are fallbacks, also when they come first, unless there is nobody else', async () => {
+    const [a, b] = [aBackend('a', { fallbacks: ['b'] }), aBackend('b', { kinds: ['chat', 'embeddings'] })];
+    const { fleet } = setUp([a, b]);
+    const namesOf = (ask: Ask) => {
+      const { backends, fallbacks } = fleet.plan(aRequest(ask), ACCESS);
+      return [backends, fallbacks].map((each) => each.map(({ name }) => name));
+    };
+    expect(namesOf({ model: 'a' })).toEqual([['a', 'b'], ['b']]);
+    await fleet.ask(a, failed(), 5);
+    expect(namesOf({ model: 'a' })).toEqual([['b', 'a'], ['b']]);
+    expect(namesOf({ model: 'a', kind: 'embeddings', body: { input: 'x' } })).toEqual([['b'], []]);
   });
 
   it('those that can do this kind of request', () => {
@@ -184,7 +197,7 @@ describe('latency_optimized', () => {
     const fleet = aFleet(aConfig([a, b], { routingStrategy: 'latency_optimized' }), { readLoad: (endpoint) => (endpoint === 'http://a:8000' ? load : null) });
     await fleet.ask(a, answered(100));
     await fleet.ask(b, answered(130));
-    const first = () => fleet.plan(aRequest({ model: 'x' }), ACCESS)[0]?.name;
+    const first = () => fleet.plan(aRequest({ model: 'x' }), ACCESS).backends[0]?.name;
     expect(first()).toBe('b');
     const places = await Promise.all(Array.from({ length: 16 }, () => fleet.at(b)));
     expect(first()).toBe('a');

@@ -3,6 +3,7 @@ import type { Access } from '../access.ts';
 import type { BackendConfig, GatewayConfig, Prices } from '../config/gateway-config.ts';
 import type { ModelRequest } from '../request/model-request.ts';
 import { CHARS_PER_TOKEN } from '../request/estimate-usage.ts';
+import type { Plan } from './fleet.ts';
 import { isSimple } from './is-simple.ts';
 import { createModelTable, DEFAULT_MODEL } from './model-table.ts';
 import type { Candidates } from './model-table.ts';
@@ -34,15 +35,15 @@ const EXPLORE_SHARE = 0.1;
 const CONFIDENTIAL = 3;
 
 /** `Fleet.plan`: the backends that a word stands for, less those that may not or cannot answer, in the order of the strategy. */
-export function createPlanner(config: GatewayConfig, { poolOf, random }: PlanDeps): (request: ModelRequest, access: Access) => readonly BackendConfig[] {
+export function createPlanner(config: GatewayConfig, { poolOf, random }: PlanDeps): (request: ModelRequest, access: Access) => Plan {
   const table = createModelTable(config);
   return (request, access) => {
     const candidates = table(request.model);
     const asked: Asked = { request, access, facts: once(() => promptFactsOf(request)) };
     const able = keepAble(keepAllowed(candidates, asked), asked);
     const ordered = able.backends.length > 1 ? orderOf(config, candidates.by, { asked, backends: able.backends, poolOf, random }) : able.backends;
-    if (ordered.length + able.fallbacks.length === 1) return ordered.length === 1 ? ordered : able.fallbacks;
-    return lastOnesLast([...ordered, ...able.fallbacks], poolOf);
+    const backends = [...ordered, ...able.fallbacks];
+    return { backends: backends.length === 1 ? backends : lastOnesLast(backends, poolOf), fallbacks: ordered.length === 0 ? [] : able.fallbacks };
   };
 }
 

@@ -203,6 +203,19 @@ describe('a server that fails', () => {
     expect((await at(backend, { avoid: [first.endpoint] })).endpoint).toBe(first.endpoint);
   });
 
+  it('is the only one that need be waited for, unless another may be asked and has a place', async () => {
+    const { at, ask, backend, hasOther, time } = setUp({ endpoints: servers(2), maxConcurrent: 1 });
+    const [s0 = '', s1 = ''] = servers(2);
+    expect([hasOther(backend, []), hasOther(backend, [s0]), hasOther(backend, [s0, s1])]).toEqual([true, true, false]);
+    const both = [await at(backend), await at(backend)];
+    expect([hasOther(backend, [s0]), hasOther(backend, [])]).toEqual([false, false]);
+    for (const place of both) place.leave(answered());
+    await ask(backend, failed({ status: 429, retry_after_ms: 1_000 }));
+    expect([hasOther(backend, [s0]), hasOther(backend, [s1])].toSorted()).toEqual([false, true]);
+    await time.pass(1_000);
+    expect([hasOther(backend, [s0]), hasOther(backend, [s1])]).toEqual([true, true]);
+  });
+
   it('does not keep the others from being asked', async () => {
     const { at, backend, health } = setUp({ endpoints: servers(2) });
     for (let made = 0; made < 40; made += 1) {

@@ -4,7 +4,7 @@ import { findOutlier } from '../resilience/find-outlier.ts';
 import type { Judgement } from '../resilience/judge-outcome.ts';
 import { createRetryBudget } from '../resilience/retry-budget.ts';
 import type { ModelRequest } from '../request/model-request.ts';
-import { blockCharsOf, chooseServer } from './choose-server.ts';
+import { blockCharsOf, chooseServer, hasOther } from './choose-server.ts';
 import type { Choice, Wish } from './choose-server.ts';
 import { createPlaceQueue } from './place-queue.ts';
 import type { BackendHealth, Fleet, Place, TryOutcome } from './fleet.ts';
@@ -16,6 +16,7 @@ import type { SetTimer } from './set-timer.ts';
 /** The servers of one backend and who wants to ask them. */
 export interface ServerPool {
   readonly enter: (request: ModelRequest, access: Access, call: Parameters<Fleet['enter']>[3]) => Promise<Place>;
+  readonly hasOther: (avoid: readonly string[]) => boolean;
   readonly takeRetry: () => boolean;
   /**
    * `last`: it cannot take a request now, or has refused the latest: whoever else may answer comes
@@ -94,6 +95,7 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
       const chain = followsPrefixes ? prefixChainOf(request, { backend, access, blockChars }) : NO_CHAIN;
       return queue.enter({ chain, avoid, signal, deadlineMs, priority: access.priority ?? 0 });
     },
+    hasOther: (avoid) => hasOther(servers, { avoid, maxConcurrent: backend.maxConcurrent }),
     takeRetry: () => {
       const granted = budget.take();
       onEvent({ kind: 'retry', backend: backend.name, granted });
