@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { parseGatewayConfig } from '@openeaap/msig';
+import { describeInactiveSettings, parseGatewayConfig } from '@openeaap/msig';
+import type { GatewayConfig } from '@openeaap/msig';
+import { parseConfig } from '@openeaap/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 
 const folder = fileURLToPath(new URL('../../deployments/', import.meta.url));
 const read = (path: string): Promise<string> => readFile(join(folder, path), 'utf8');
+const parseGateway = (yaml: string): GatewayConfig => parseGatewayConfig(yaml, { MSIG_VLLM_KEY: 'key', REDIS_URL: 'redis://redis:6379' });
 
 type Yaml = { readonly [key: string]: Yaml } & readonly Yaml[] & string;
 interface KubernetesObject {
@@ -77,6 +80,41 @@ const DOCUMENT_DEPLOYMENT = {
 };
 const DOCUMENT_ENV = { DB_HOST: 'postgres-rw', PLUGIN_REGISTRY_URL: 'dns:///openeaap-registry:8080', ENABLE_PII_MASKING: 'true', ENABLE_AUDIT_LOG: 'true' };
 
+function variablesOf(deployment: KubernetesObject): Readonly<Record<string, string | undefined>> {
+  const env = (deployment.spec['template']?.['spec']?.['containers']?.[0]?.['env'] ?? []) as unknown as readonly { readonly name: string; readonly value?: string }[];
+  return Object.fromEntries(env.map(({ name, value }) => [name, value]));
+}
+
+/** Where the program looks in its image: no deployment gives it another `--config-dir`. */
+const CONFIG_DIR = parseConfig([], '/app', {}).configDir;
+
+/** What stands in that folder, by file name. */
+const configsOf = {
+  compose: async (): Promise<ReadonlyMap<string, string>> => new Map(await Promise.all((await readdir(join(folder, 'compose/configs'))).map(async (name) => [name, await read(`compose/configs/${name}`)] as const))),
+  kubernetes: async (): Promise<ReadonlyMap<string, string>> => new Map(Object.entries((await objectOf('kubernetes/control-plane.yaml', 'ConfigMap', 'openeaap-configs')).data ?? {})),
+};
+
+describe.each(['compose', 'kubernetes'] as const)('the configuration for %s', (kind) => {
+  it('hides the folder that the image comes with, so it says what that says', async () => {
+    const own = await configsOf[kind]();
+    const shipped = join(folder, '../configs');
+    for (const name of (await readdir(shipped)).filter((each) => each.endsWith('.yaml') && each !== 'msig.yaml')) {
+      const expected = parse((await readFile(join(shipped, name), 'utf8')).replace(EXAMPLE_USER, '')) as unknown;
+      // A file that is not there is an empty one.
+      expect([name, parse(own.get(name) ?? EMPTY[name] ?? '')]).toEqual([name, expected]);
+    }
+  });
+
+  it('counts limits where they outlast a restart, and asks for nothing that it does not get', async () => {
+    const config = parseGateway((await configsOf[kind]()).get('msig.yaml') ?? '');
+    expect([config.limitsIn, config.cache.l2.enabled, describeInactiveSettings(config)]).toEqual(['postgres', true, []]);
+  });
+});
+
+/** To be removed from a real installation, as the file itself says. */
+const EXAMPLE_USER = /  - id: "user-123"\n(?: {4}.*\n)+/;
+const EMPTY: Readonly<Record<string, string>> = { 'limits.yaml': 'concurrency: { default: null, tenants: {} }', 'plugins.yaml': 'plugins: []' };
+
 describe('the Kubernetes manifests', () => {
   it('are objects with names in the namespace of the document', async () => {
     for (const file of await readdir(join(folder, 'kubernetes'))) {
@@ -96,8 +134,25 @@ describe('the Kubernetes manifests', () => {
   it('have the Deployment of the document', async () => {
     const object = await objectOf('kubernetes/control-plane.yaml', 'Deployment', 'openeaap-orchestrator');
     expect(object).toMatchObject(DOCUMENT_DEPLOYMENT);
-    const env = (object.spec['template']?.['spec']?.['containers']?.[0]?.['env'] ?? []) as unknown as readonly { readonly name: string; readonly value?: string }[];
-    expect(Object.fromEntries(env.map(({ name, value }) => [name, value]))).toMatchObject(DOCUMENT_ENV);
+    expect(variablesOf(object)).toMatchObject(DOCUMENT_ENV);
+  });
+
+  it('let clients reach the API and the gateway, each at the port where it listens', async () => {
+    const deployment = await objectOf('kubernetes/control-plane.yaml', 'Deployment', 'openeaap-orchestrator');
+    const ports = deployment.spec['template']?.['spec']?.['containers']?.[0]?.['ports'];
+    expect(ports).toEqual([{ name: 'http', containerPort: 7080 }, { name: 'gateway', containerPort: 7081 }]);
+    expect(variablesOf(deployment)['OPENEAAP_GATEWAY_PORT']).toBe('7081');
+    const service = await objectOf('kubernetes/control-plane.yaml', 'Service', 'openeaap');
+    expect(service.spec).toEqual({ selector: { app: 'orchestrator' }, ports: [{ name: 'http', port: 7080 }, { name: 'gateway', port: 7081 }] });
+  });
+
+  it('mount the configuration as a whole folder, for a file mounted alone never changes', async () => {
+    const pod = (await objectOf('kubernetes/control-plane.yaml', 'Deployment', 'openeaap-orchestrator')).spec['template']?.['spec'];
+    const mounts = (pod?.['containers']?.[0]?.['volumeMounts'] ?? []) as readonly Yaml[];
+    expect(mounts.filter((mount) => 'subPath' in mount || 'subPathExpr' in mount)).toEqual([]);
+    const volume = ((pod?.['volumes'] ?? []) as readonly Yaml[]).find((each) => 'configMap' in each);
+    expect(volume?.['configMap']).toEqual({ name: 'openeaap-configs' });
+    expect(mounts.find(({ name }) => name === volume?.['name'])).toMatchObject({ mountPath: CONFIG_DIR, readOnly: true });
   });
 
   it('probe every container, and give vLLM longer to end than it takes for the requests in hand', async () => {
@@ -126,8 +181,7 @@ describe('the Kubernetes manifests', () => {
   });
 
   it('say the gateway where each copy is, by a key that vLLM was given', async () => {
-    const map = await objectOf('kubernetes/control-plane.yaml', 'ConfigMap', 'openeaap-msig');
-    const config = parseGatewayConfig(map.data?.['msig.yaml'] ?? '', { MSIG_VLLM_KEY: 'key', REDIS_URL: 'redis://redis:6379' });
+    const config = parseGateway((await configsOf['kubernetes']()).get('msig.yaml') ?? '');
     const [backend] = config.backends;
     expect(backend?.endpoints).toEqual([0, 1].map((copy) => `http://msig-inference-vllm-${copy}.msig-inference:8000`));
     expect(backend).toMatchObject({ type: 'vllm', external: false, vllm: { cacheSharing: 'tenant', priority: true } });
@@ -137,7 +191,7 @@ describe('the Kubernetes manifests', () => {
 });
 
 interface Compose {
-  readonly services: Readonly<Record<string, { readonly image: string; readonly ports?: readonly string[]; readonly networks: Readonly<Record<string, unknown>> | readonly string[]; readonly secrets?: readonly string[]; readonly healthcheck?: object; readonly volumes?: readonly string[]; readonly profiles?: readonly string[] }>>;
+  readonly services: Readonly<Record<string, { readonly image: string; readonly environment?: Readonly<Record<string, string>>; readonly command?: readonly string[]; readonly ports?: readonly string[]; readonly networks: Readonly<Record<string, unknown>> | readonly string[]; readonly secrets?: readonly string[]; readonly healthcheck?: object; readonly volumes?: readonly string[]; readonly profiles?: readonly string[] }>>;
   readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>;
   readonly volumes: Readonly<Record<string, unknown>>;
   readonly secrets: Readonly<Record<string, unknown>>;
@@ -162,10 +216,16 @@ describe('the compose file', () => {
     }
   });
 
-  it('publishes the platform to this machine, and nothing else to anybody', () => {
+  it('publishes the platform’s API and its gateway to this machine, and nothing else to anybody', () => {
     const published = Object.entries(compose.services).flatMap(([name, { ports = [] }]) => ports.map((port) => `${name} ${port}`));
-    expect(published).toEqual(['platform 127.0.0.1:7080:7080']);
+    expect(published).toEqual(['platform 127.0.0.1:7080:7080', 'platform 127.0.0.1:7081:7081']);
+    expect(compose.services['platform']?.environment?.['OPENEAAP_GATEWAY_PORT']).toBe('7081');
     expect([compose.networks['data']?.internal, compose.networks['inference']?.internal]).toEqual([true, true]);
+  });
+
+  it('binds the folder of the configuration, for an editor puts a new file in the place of the old one', () => {
+    const bound = (compose.services['platform']?.volumes ?? []).filter((volume) => volume.startsWith('.'));
+    expect(bound).toEqual([`./configs:${CONFIG_DIR}:ro`]);
   });
 
   it('starts a vLLM by its profile only, with a health check', () => {
@@ -176,7 +236,7 @@ describe('the compose file', () => {
   });
 
   it('tells the gateway of the name under which vLLM is found there', async () => {
-    const config = parseGatewayConfig(await read('compose/msig.yaml'), { MSIG_VLLM_KEY: 'key', REDIS_URL: 'redis://redis:6379' });
+    const config = parseGateway(await read('compose/configs/msig.yaml'));
     expect(config.backends[0]).toMatchObject({ endpoints: ['http://msig-inference-vllm:8000'], model: 'local', external: false, vllm: { priority: true } });
     for (const name of ['vllm-gpu', 'vllm-cpu']) expect(compose.services[name]?.networks).toHaveProperty('inference.aliases', ['msig-inference-vllm']);
   });
