@@ -14,6 +14,34 @@ export interface ModelLimits {
 
 export const NO_MODEL_LIMITS: ModelLimits = { requestsPerMinute: null, tokensPerMinute: null, tokensPerDay: null, usdPerDay: null, usdPerMonth: null, usdTotal: null };
 
+export interface ModelLimitField {
+  readonly of: keyof ModelLimits;
+  /** In files, in the API and in the database. */
+  readonly name: string;
+  readonly unit: 'requests' | 'tokens' | 'usd';
+  readonly window: 'minute' | 'day' | 'month' | 'total';
+  readonly about: string;
+}
+
+/** Everything that is said of a limit in more than one place. */
+export const MODEL_LIMIT_FIELDS = [
+  { of: 'requestsPerMinute', name: 'requests_per_minute', unit: 'requests', window: 'minute', about: 'Requests in a sliding minute' },
+  { of: 'tokensPerMinute', name: 'tokens_per_minute', unit: 'tokens', window: 'minute', about: 'Tokens of prompt and answer in a sliding minute' },
+  { of: 'tokensPerDay', name: 'tokens_per_day', unit: 'tokens', window: 'day', about: 'Tokens in a day of UTC' },
+  { of: 'usdPerDay', name: 'usd_per_day', unit: 'usd', window: 'day', about: 'Dollars in a day of UTC' },
+  { of: 'usdPerMonth', name: 'usd_per_month', unit: 'usd', window: 'month', about: 'Dollars in a month of UTC' },
+  { of: 'usdTotal', name: 'usd_total', unit: 'usd', window: 'total', about: 'Dollars in all its life' },
+] as const satisfies readonly ModelLimitField[];
+
+export type ModelLimitName = (typeof MODEL_LIMIT_FIELDS)[number]['name'];
+
+/** Requests and tokens are whole. Above the most dollars a double stops counting single nano-dollars. */
+export const MODEL_LIMIT_BOUNDS = {
+  requests: { min: 1, max: 1_000_000_000_000 },
+  tokens: { min: 1, max: 1_000_000_000_000 },
+  usd: { min: 0.000_001, max: 9_000_000 },
+} as const satisfies Readonly<Record<ModelLimitField['unit'], { readonly min: number; readonly max: number }>>;
+
 /** What a person says of a key; all but the owner can be changed later. */
 export interface ModelKeySpec {
   /** Unique in its tenant, also after it was revoked. */

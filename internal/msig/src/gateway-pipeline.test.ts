@@ -51,6 +51,7 @@ function bookkeeper() {
   const charged: Drawn[] = [];
   const accountant: Accountant = {
     reserve: async () => ({ settle: (spent) => void settled.push(spent), charge: (spent) => void charged.push(spent), headers: { 'x-ratelimit-limit-requests': '9' } }),
+    reserveBackend: () => ({ settle: () => undefined, charge: () => undefined, headers: {} }),
     record: (entry) => void entries.push(entry),
     close: async () => undefined,
   };
@@ -258,6 +259,7 @@ describe('a limit', () => {
         new Promise((resolve) => {
           grant = () => resolve({ settle: (spent) => void settled.push(spent), charge: () => undefined, headers: {} });
         }),
+      reserveBackend: () => ({ settle: () => undefined, charge: () => undefined, headers: {} }),
       record: () => undefined,
       close: async () => undefined,
     };

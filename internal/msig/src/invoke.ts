@@ -205,7 +205,7 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
     reserve: async (signal) => {
       if (deps.accountant === null || deps.accountant === undefined) return;
       const demand = estimateDemand(request, { maxTokens: options.maxTokens ?? request.maxTokens, prices: dearestOf(plan) });
-      const asked = deps.accountant.reserve({ access, backend: primary.name, ...demand });
+      const asked = deps.accountant.reserve({ access, ...demand });
       // Whoever leaves meanwhile does not wait for the counters; what they grant then is given back.
       if (asked instanceof Promise) await unlessAborted(signal, hold(asked), () => toPlatformError(signal.reason, 'cancelled'));
       else reservation = asked;

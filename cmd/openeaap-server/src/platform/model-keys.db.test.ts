@@ -127,7 +127,7 @@ describe('the accounts on one database', () => {
       if (node === undefined) throw new Error('there are two');
       return node;
     };
-    const reserve = async (index: number) => nodeAt(index).reserve({ access: toAccess(), backend: 'local', tokens: 10, costUsdNanos: 0 });
+    const reserve = async (index: number) => nodeAt(index).reserve({ access: toAccess(), tokens: 10, costUsdNanos: 0 });
     const burst = await Promise.allSettled(Array.from({ length: 200 }, (_, index) => reserve(index)));
     const held = burst.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     expect(held).toHaveLength(50);
@@ -149,15 +149,15 @@ describe('the accounts on one database', () => {
     expect(found).toMatchObject({ id: key.id });
     if (found === null) return;
     const access = toKeyAccess(found, { traceId: 'x' });
-    const held = await accountant.reserve({ access, backend: 'local', tokens: 5, costUsdNanos: 900 });
+    const held = await accountant.reserve({ access, tokens: 5, costUsdNanos: 900 });
     held.settle({ promptTokens: 5, completionTokens: 0, costUsdNanos: 600 });
     accountant.record({ calls: 1, access, kind: 'embeddings', backend: 'local', model: 'm', cache: 'off', outcome: 'ok', latencyMs: 5, at: new Date('2026-11-24T13:00:00Z'), promptTokens: 5, completionTokens: 0, cachedTokens: 0, reasoningTokens: 0, costUsdNanos: 600, estimated: false });
     await accountant.close();
-    await expect(accountant.reserve({ access, backend: 'local', tokens: 5, costUsdNanos: 401 })).rejects.toMatchObject({ code: 'quota_exceeded', details: { reason: 'budget_exhausted', limit: 'key.usd_total' } });
-    await accountant.reserve({ access, backend: 'local', tokens: 5, costUsdNanos: 400 });
+    await expect(accountant.reserve({ access, tokens: 5, costUsdNanos: 401 })).rejects.toMatchObject({ code: 'quota_exceeded', details: { reason: 'budget_exhausted', limit: 'key.usd_total' } });
+    await accountant.reserve({ access, tokens: 5, costUsdNanos: 400 });
     expect(await port.getModelUsage(ROOT, { groupBy: 'key', from: new Date('2026-11-24T13:00:00Z'), to: null, limit: 10 })).toMatchObject([{ key: 'metered', calls: 1, promptTokens: 5, costUsdNanos: 600 }]);
     await own.end();
-    await expect(accountant.reserve({ access, backend: 'local', tokens: 5, costUsdNanos: 1 })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(accountant.reserve({ access, tokens: 5, costUsdNanos: 1 })).rejects.toMatchObject({ code: 'unavailable' });
     const cold = createKeyResolver({ find: (hash) => findLiveModelKey(own, hash), now: Date.now });
     await expect(cold.resolve(secret)).rejects.toMatchObject({ code: 'unavailable' });
   });

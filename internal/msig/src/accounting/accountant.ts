@@ -16,6 +16,8 @@ export interface Spent {
 
 /** Who asks, with what the virtual key itself may use: limits ride along with the right to ask. */
 export interface MeteredAccess extends Access {
+  /** Of the virtual key; limits may be configured by it. */
+  readonly keyName?: string;
   readonly limits?: ModelLimits | null;
 }
 
@@ -39,8 +41,6 @@ export interface LedgerEntry extends Spent {
 
 export interface ReserveRequest {
   readonly access: MeteredAccess;
-  /** The backend that is likely to answer. */
-  readonly backend: string;
   /** Prompt and the most that may be written, together. */
   readonly tokens: number;
   readonly costUsdNanos: number;
@@ -57,12 +57,18 @@ export interface Reservation {
 
 export interface Accountant {
   /**
-   * Takes from every limit and budget that holds, or from none. Errors: `quota_exceeded`
-   * (`details.reason`: `rate_limited` with `retry_after_ms`, or `budget_exhausted`; `details.limit`),
-   * `unavailable` when the shared counters cannot be reached: a limit that cannot be checked is not passed.
-   * Without a promise where no limit holds.
+   * Takes from every limit and budget of the key, the user and the tenant, or from none. Errors:
+   * `quota_exceeded` (`details.reason`: `rate_limited` with `retry_after_ms`, or `budget_exhausted`;
+   * `details.limit`), `unavailable` when the shared counters cannot be reached: a limit that cannot
+   * be checked is not passed. Without a promise where no limit holds.
    */
   readonly reserve: (request: ReserveRequest) => Reservation | Promise<Reservation>;
+  /**
+   * The same of the limits of one backend (`per: model`), before it is asked and by its own prices.
+   * Each backend that is asked has a reservation, and is settled with what it used itself; an answer
+   * from a cache has none. `details.limit` of a refusal begins with `model.`: another backend may have room.
+   */
+  readonly reserveBackend: (backend: string, request: ReserveRequest) => Reservation | Promise<Reservation>;
   /** Into the ledger, in the background. */
   readonly record: (entry: LedgerEntry) => void;
   /** Waits for what was recorded to be written. */

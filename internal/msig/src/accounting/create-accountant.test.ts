@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { NO_MODEL_LIMITS, PlatformError } from '@openeaap/kernel';
 import type { LimitConfig } from '../config/gateway-config.ts';
 import type { Accountant, MeteredAccess } from './accountant.ts';
@@ -16,11 +16,12 @@ const access = (over: Partial<MeteredAccess> = {}): MeteredAccess => ({ tenantId
 
 let open: Accountant[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   await Promise.all(open.map((accountant) => accountant.close()));
   open = [];
 });
 
-type Asked = { readonly access?: Partial<MeteredAccess>; readonly tokens?: number; readonly costUsdNanos?: number; readonly backend?: string };
+type Asked = { readonly access?: Partial<MeteredAccess>; readonly tokens?: number; readonly costUsdNanos?: number };
 
 function account(limits: readonly LimitConfig[], over: Partial<AccountantDeps> = {}) {
   const clock = { nowMs: START_MS };
@@ -28,10 +29,11 @@ function account(limits: readonly LimitConfig[], over: Partial<AccountantDeps> =
   const counters = createMemoryCounters({ now: () => clock.nowMs });
   const accountant = createAccountant({ limits: () => limits, counters, writeUsage: async () => undefined, newId: () => 'b', onError: (error) => errors.push(error), ...over });
   open.push(accountant);
-  const ask = (more: Asked = {}) => accountant.reserve({ backend: 'local', tokens: 10, costUsdNanos: 0, ...more, access: access(more.access) });
+  const ask = (more: Asked = {}) => accountant.reserve({ tokens: 10, costUsdNanos: 0, ...more, access: access(more.access) });
   const reserve = async (more: Asked = {}) => ask(more);
+  const reserveBackend = async (backend: string, more: Asked = {}) => accountant.reserveBackend(backend, { tokens: 10, costUsdNanos: 0, ...more, access: access(more.access) });
   const settled = async (): Promise<void> => void (await new Promise((resolve) => setImmediate(resolve)));
-  return { accountant, ask, reserve, clock, errors, settled };
+  return { accountant, ask, reserve, reserveBackend, clock, errors, settled };
 }
 
 const spent = (tokens: number, costUsdNanos = 0) => ({ promptTokens: tokens, completionTokens: 0, costUsdNanos });
@@ -57,12 +59,45 @@ describe('limits', () => {
     await reserve({ access: another });
   });
 
-  test('one per model holds for the backend, whoever asks; a name narrows it', async () => {
-    const { reserve } = account([limit('model', { name: 'dear', requestsPerMinute: 1 })]);
-    await reserve({ backend: 'dear' });
-    await expect(reserve({ backend: 'dear', access: { userId: 'bob', keyId: 'k2' } })).rejects.toMatchObject({ details: { limit: 'model.requests_per_minute' } });
+  test('one per model holds for each backend that is asked, whoever asks, and for nothing else; a name narrows it', async () => {
+    const { reserve, reserveBackend } = account([limit('model', { name: 'dear', requestsPerMinute: 1 })]);
+    await reserveBackend('dear');
+    await expect(reserveBackend('dear', { access: { userId: 'bob', keyId: 'k2' } })).rejects.toMatchObject({ details: { limit: 'model.requests_per_minute' } });
+    await reserveBackend('local');
+    await reserveBackend('local');
     await reserve();
     await reserve();
+  });
+
+  test('one per model is settled with what this backend used, and with nothing of another', async () => {
+    const { reserveBackend, settled } = account([limit('model', { tokensPerMinute: 100 })]);
+    const [first, fallback] = [await reserveBackend('b1', { tokens: 60 }), await reserveBackend('b2', { tokens: 60 })];
+    first.settle(spent(0));
+    fallback.settle(spent(90));
+    await settled();
+    await reserveBackend('b1', { tokens: 100 });
+    await expect(reserveBackend('b2', { tokens: 11 })).rejects.toMatchObject({ details: { reason: 'rate_limited', limit: 'model.tokens_per_minute' } });
+  });
+
+  test('one for a key by its name or by its id holds for that key alone', async () => {
+    const { reserve } = account([limit('key', { name: 'ci-reviewer', requestsPerMinute: 1 }), limit('key', { name: 'k2', requestsPerMinute: 2 })]);
+    const named = { access: { keyId: 'k1', keyName: 'ci-reviewer' } };
+    await reserve(named);
+    await expect(reserve(named)).rejects.toMatchObject({ details: { limit: 'key.requests_per_minute' } });
+    for (let calls = 0; calls < 2; calls += 1) await reserve({ access: { keyId: 'k2', keyName: 'other' } });
+    await expect(reserve({ access: { keyId: 'k2', keyName: 'other' } })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    for (let calls = 0; calls < 3; calls += 1) await reserve({ access: { keyId: 'k3', keyName: 'third' } });
+  });
+
+  test('of several that are used up the one that holds up longest is named, with its wait', async () => {
+    const { reserve } = account([limit('user', { requestsPerMinute: 1, tokensPerMinute: 10, tokensPerDay: 10 })]);
+    await reserve({ tokens: 10 });
+    await expect(reserve({ tokens: 10 })).rejects.toMatchObject({ details: { limit: 'user.tokens_per_day', retry_after_ms: 12 * 3_600_000 } });
+    const own = { keyId: 'k9', userId: 'carol', limits: { ...NO_MODEL_LIMITS, usdTotal: 0.000_001 } };
+    await reserve({ access: own, tokens: 10, costUsdNanos: 1_000 });
+    const refused = await reserve({ access: own, tokens: 10, costUsdNanos: 1_000 }).catch((thrown: unknown) => thrown);
+    expect(refused).toMatchObject({ details: { limit: 'key.usd_total', reason: 'budget_exhausted' } });
+    expect((refused as PlatformError).details).not.toHaveProperty('retry_after_ms');
   });
 
   test('the key’s own limit and the configured one count together, and the tighter one holds', async () => {
@@ -226,6 +261,22 @@ describe('counters that are away', () => {
     answer({ kind: 'granted', nowMs: START_MS, states: [{ bucket: 7, used: 1, before: 0 }, { bucket: 7, used: 10, before: 0 }] });
     await settled();
     expect(given).toEqual([{ counter: 'user:alice/requests/minute', window: 'minute', bucket: 7, amount: 1 }, { counter: 'user:alice/tokens/minute', window: 'minute', bucket: 7, amount: 10 }]);
+  });
+
+  test('corrections that were never sent wait for the store, and are made once it is back', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const memory = createMemoryCounters({ now: () => START_MS });
+    let isAway = true;
+    const counters = broken({ take: memory.take, give: async (...given) => (isAway ? Promise.reject(new PlatformError('unavailable', 'away', { details: { sent: false } })) : memory.give(...given)) });
+    const { reserve, settled, errors } = account([limit('user', { tokensPerMinute: 100 })], { counters });
+    (await reserve({ tokens: 100 })).settle(spent(30));
+    await settled();
+    await expect(reserve({ tokens: 70 })).rejects.toMatchObject({ code: 'quota_exceeded' });
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(500);
+    await settled();
+    await reserve({ tokens: 70 });
+    expect(errors).toEqual([]);
   });
 
   test('corrections that fail are told, not repeated, and hold nobody up', async () => {

@@ -1,6 +1,6 @@
 import { PlatformError } from '@openeaap/kernel';
 import type { LimitConfig } from '../config/gateway-config.ts';
-import type { Accountant, Drawn, Reservation, ReserveRequest } from './accountant.ts';
+import type { Accountant, Drawn, Reservation } from './accountant.ts';
 import { createGiveQueue } from './give-queue.ts';
 import type { GiveQueue } from './give-queue.ts';
 import { createLedger } from './ledger.ts';
@@ -37,8 +37,7 @@ export function createAccountant(deps: AccountantDeps): Accountant {
   const ledger = createLedger({ write: deps.writeUsage, newId: deps.newId, onError: deps.onError });
   const plan = followLimits(deps.limits);
 
-  const reserve = async (request: ReserveRequest, all: readonly PlannedTake[]): Promise<Reservation> => {
-    const { tenantId } = request.access;
+  const hold = async (tenantId: string, all: readonly PlannedTake[]): Promise<Reservation> => {
     // What costs nothing is not held up by a budget that is used up. A fallback may cost something after all.
     const takes = all.filter(({ amount }) => amount > 0);
     const unasked = all.filter(({ amount }) => amount <= 0);
@@ -49,7 +48,7 @@ export function createAccountant(deps: AccountantDeps): Accountant {
       void taken.then((late) => correct(gives, tenantId, { held: heldOf(takes, late), used: NOTHING_USED }), () => undefined);
       throw new PlatformError('unavailable', `The limits could not be checked within ${takeTimeoutMs} ms.`, { details: { reason: 'limits_unavailable', retry_after_ms: RETRY_AFTER_MS } });
     }
-    if (result.kind === 'exceeded') throw refuse(takes, result);
+    if (result.kind === 'exceeded') throw refuseTake(takes, result.states, result.nowMs);
     const held = [...heldOf(takes, result), ...unasked.map((take) => ({ take, amount: 0, bucket: 0 }))];
     let isSettled = false;
     return {
@@ -63,14 +62,14 @@ export function createAccountant(deps: AccountantDeps): Accountant {
     };
   };
 
+  const reserve = (tenantId: string, takes: readonly PlannedTake[]): Reservation | Promise<Reservation> => (takes.length === 0 ? FREE : hold(tenantId, takes));
+
   return {
-    reserve: (request) => {
-      const takes = plan()(request);
-      return takes.length === 0 ? FREE : reserve(request, takes);
-    },
+    reserve: (request) => reserve(request.access.tenantId, plan().ofCaller(request)),
+    reserveBackend: (backend, request) => reserve(request.access.tenantId, plan().ofBackend(backend, request)),
     record: ledger.record,
     close: async () => {
-      await withinMs(Promise.all([gives.drained(), ledger.close()]), CLOSE_TIMEOUT_MS);
+      await withinMs(Promise.all([gives.close(), ledger.close()]), CLOSE_TIMEOUT_MS);
     },
   };
 }
@@ -86,12 +85,6 @@ function followLimits(limits: () => readonly LimitConfig[]): () => LimitPlan {
     plan = planLimits(now);
     return plan;
   };
-}
-
-function refuse(takes: readonly PlannedTake[], { index, state, nowMs }: Extract<TakeResult, { kind: 'exceeded' }>): PlatformError {
-  const take = takes[index];
-  if (take === undefined) return new PlatformError('internal', 'The counters refused something that was not asked for.');
-  return refuseTake(take, state, nowMs);
 }
 
 interface Held {

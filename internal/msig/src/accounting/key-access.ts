@@ -7,6 +7,7 @@ export function toKeyAccess(key: ModelKey, { traceId }: { readonly traceId: stri
     tenantId: key.tenantId,
     userId: key.owner,
     keyId: key.id,
+    keyName: key.name,
     runId: '',
     stepId: '',
     agentId: '',

@@ -150,7 +150,7 @@ describe('whose key it is', () => {
 
   test('what it may do goes with each request', () => {
     expect(toKeyAccess(toKey('k'), { traceId: 'x' })).toEqual({
-      tenantId: 't', userId: 'alice', keyId: 'k', runId: '', stepId: '', agentId: '', traceId: 'x', models: ['local'], sensitivity: 2, labels: ['soc'], priority: -1, limits: { ...NO_MODEL_LIMITS, usdTotal: 1 },
+      tenantId: 't', userId: 'alice', keyId: 'k', keyName: 'k', runId: '', stepId: '', agentId: '', traceId: 'x', models: ['local'], sensitivity: 2, labels: ['soc'], priority: -1, limits: { ...NO_MODEL_LIMITS, usdTotal: 1 },
     });
   });
 });

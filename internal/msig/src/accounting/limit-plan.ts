@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { ModelLimits } from '@openeaap/kernel';
+import type { ModelLimitField, ModelLimits } from '@openeaap/kernel';
+import { MODEL_LIMIT_FIELDS } from '@openeaap/kernel';
 import type { LimitConfig } from '../config/gateway-config.ts';
-import type { ReserveRequest } from './accountant.ts';
+import type { MeteredAccess, ReserveRequest } from './accountant.ts';
 import { NANOS_PER_USD } from './price-of.ts';
 import type { TakeItem } from './shared-counters.ts';
 
-export type LimitUnit = 'requests' | 'tokens' | 'usd';
+export type LimitUnit = ModelLimitField['unit'];
 
 /** One thing that a request takes from, and what it is called in answers. An amount of 0 is only charged for, if it was used after all. */
 export interface PlannedTake extends TakeItem {
@@ -15,8 +16,12 @@ export interface PlannedTake extends TakeItem {
   readonly field: string;
 }
 
-/** All limits that hold for a request; empty: none does. */
-export type LimitPlan = (request: ReserveRequest) => readonly PlannedTake[];
+/** What a request takes from; empty: no limit holds. */
+export interface LimitPlan {
+  /** Of the key, the user and the tenant. */
+  readonly ofCaller: (request: ReserveRequest) => readonly PlannedTake[];
+  readonly ofBackend: (backend: string, request: ReserveRequest) => readonly PlannedTake[];
+}
 
 const NOTHING: readonly PlannedTake[] = [];
 
@@ -26,24 +31,27 @@ const NOTHING: readonly PlannedTake[] = [];
  * that is changed goes on with what was counted.
  */
 export function planLimits(limits: readonly LimitConfig[]): LimitPlan {
-  const draws = new Map(SUBJECTS.map((per) => [per, limits.filter((limit) => limit.per === per).map(toRule)]));
-  const active = SUBJECTS.filter((per) => draws.get(per)?.length !== 0);
-  return (request) => {
-    const own = request.access.limits ?? null;
-    if (active.length === 0 && own === null) return NOTHING;
-    const takes = new Map<string, PlannedTake>();
-    for (const per of active) {
-      const subject = subjectOf(per, request);
-      if (subject === '') continue;
-      for (const { name, amounts } of draws.get(per) ?? []) if (name === null || name === subject) addTakes(takes, amounts, { per, subject, request });
-    }
-    const key = subjectOf('key', request);
-    if (own !== null && key !== '') addTakes(takes, toAmounts(own), { per: 'key', subject: key, request });
-    return takes.size === 0 ? NOTHING : [...takes.values()];
+  const rulesOf = (per: LimitConfig['per']): readonly Rule[] => limits.filter((limit) => limit.per === per).map(toRule);
+  const callers = (['key', 'user', 'tenant'] as const).map((per) => ({ per, rules: rulesOf(per) })).filter(({ rules }) => rules.length > 0);
+  const backends = rulesOf('model');
+  return {
+    ofCaller: (request) => {
+      const own = request.access.limits ?? null;
+      if (callers.length === 0 && own === null) return NOTHING;
+      const takes = new Map<string, PlannedTake>();
+      for (const { per, rules } of callers) addRules(takes, rules, { per, ...callerOf(per, request.access), request });
+      const key = callerOf('key', request.access);
+      if (own !== null && key.subject !== '') addTakes(takes, toAmounts(own), { per: 'key', ...key, request });
+      return takes.size === 0 ? NOTHING : [...takes.values()];
+    },
+    ofBackend: (backend, request) => {
+      if (backends.length === 0) return NOTHING;
+      const takes = new Map<string, PlannedTake>();
+      addRules(takes, backends, { per: 'model', subject: backend, request });
+      return takes.size === 0 ? NOTHING : [...takes.values()];
+    },
   };
 }
-
-const SUBJECTS: readonly LimitConfig['per'][] = ['key', 'user', 'tenant', 'model'];
 
 interface Rule {
   readonly name: string | null;
@@ -55,45 +63,33 @@ interface Amount extends Pick<PlannedTake, 'field' | 'unit' | 'window'> {
   readonly limit: number;
 }
 
-const FIELDS: readonly (Pick<Amount, 'field' | 'unit' | 'window'> & { readonly of: keyof ModelLimits })[] = [
-  { of: 'requestsPerMinute', field: 'requests_per_minute', unit: 'requests', window: 'minute' },
-  { of: 'tokensPerMinute', field: 'tokens_per_minute', unit: 'tokens', window: 'minute' },
-  { of: 'tokensPerDay', field: 'tokens_per_day', unit: 'tokens', window: 'day' },
-  { of: 'usdPerDay', field: 'usd_per_day', unit: 'usd', window: 'day' },
-  { of: 'usdPerMonth', field: 'usd_per_month', unit: 'usd', window: 'month' },
-  { of: 'usdTotal', field: 'usd_total', unit: 'usd', window: 'total' },
-];
-
 const toRule = (limit: LimitConfig): Rule => ({ name: limit.name, amounts: toAmounts({ ...limit, usdTotal: null }) });
 
 function toAmounts(limits: ModelLimits): readonly Amount[] {
-  return FIELDS.flatMap(({ of, field, unit, window }) => {
+  return MODEL_LIMIT_FIELDS.flatMap(({ of, name, unit, window }) => {
     const limit = limits[of];
-    // Nine million dollars are where a double stops counting single nano-dollars; a budget above that is held at it.
-    return limit === null ? [] : [{ field, unit, window, limit: unit === 'usd' ? Math.min(Number.MAX_SAFE_INTEGER, Math.round(limit * NANOS_PER_USD)) : limit }];
+    return limit === null ? [] : [{ field: name, unit, window, limit: unit === 'usd' ? Math.round(limit * NANOS_PER_USD) : limit }];
   });
-}
-
-/** Of `model`: the backend, which has the price; of an empty subject there is no limit. */
-function subjectOf(per: LimitConfig['per'], { access, backend }: ReserveRequest): string {
-  switch (per) {
-    case 'key':
-      return access.keyId ?? '';
-    case 'user':
-      return access.userId;
-    case 'tenant':
-      return access.tenantId;
-    case 'model':
-      return backend;
-    default:
-      return per satisfies never;
-  }
 }
 
 interface Holder {
   readonly per: LimitConfig['per'];
+  /** Whose counters they are; empty: nobody's. */
   readonly subject: string;
+  /** Another name that a limit may have it by. */
+  readonly alias?: string | undefined;
   readonly request: ReserveRequest;
+}
+
+function callerOf(per: 'key' | 'user' | 'tenant', { keyId, keyName, userId, tenantId }: MeteredAccess): Pick<Holder, 'subject' | 'alias'> {
+  if (per === 'key') return { subject: keyId ?? '', alias: keyName };
+  return { subject: per === 'user' ? userId : tenantId };
+}
+
+function addRules(takes: Map<string, PlannedTake>, rules: readonly Rule[], holder: Holder): void {
+  const { subject, alias } = holder;
+  if (subject === '') return;
+  for (const { name, amounts } of rules) if (name === null || name === subject || name === alias) addTakes(takes, amounts, holder);
 }
 
 function addTakes(takes: Map<string, PlannedTake>, amounts: readonly Amount[], { per, subject, request }: Holder): void {

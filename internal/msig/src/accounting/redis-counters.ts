@@ -9,20 +9,28 @@ export interface RedisCountersDeps {
   readonly link: Pick<RedisLink, 'run'>;
   /** For tests; not set: the clock of the server, which all nodes share. */
   readonly now?: () => number;
-  /** Of one script. A request is refused after it, for a limit that cannot be checked is not passed. */
-  readonly timeoutMs?: number;
+  /** After so long a script counts as late, and with several late ones the link as down. */
+  readonly lateMs?: number;
 }
 
-const SCRIPT_TIMEOUT_MS = 500;
+const LATE_MS = 500;
 const RETRY_AFTER_MS = 1_000;
 
-/** One script for each call, so that nobody comes between the look and the take. */
-export function createRedisCounters({ link, now, timeoutMs = SCRIPT_TIMEOUT_MS }: RedisCountersDeps): SharedCounters {
+/**
+ * One script for each call, so that nobody comes between the look and the take. A late one is not
+ * given up, for it is still done, and whoever asked has to know: how long to wait is his to say.
+ * The link ends it with its connection.
+ */
+export function createRedisCounters({ link, now, lateMs = LATE_MS }: RedisCountersDeps): SharedCounters {
   const clock = (): string => (now === undefined ? '' : String(now()));
   const run = async (script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> => {
-    const answer = await link.run((client) => evaluate(client, script, { keys: [...keys], arguments: [...args] }), timeoutMs);
-    if (answer === null) throw new PlatformError('unavailable', 'The limits cannot be checked at the moment: Redis does not answer.', { details: { reason: 'limits_unavailable', retry_after_ms: RETRY_AFTER_MS } });
-    return answer;
+    const sent: { answer: Promise<unknown> | null } = { answer: null };
+    const inTime = await link.run((client) => (sent.answer = evaluate(client, script, { keys: [...keys], arguments: [...args] })), lateMs);
+    if (inTime !== null) return inTime;
+    if (sent.answer === null) throw unavailable(false, undefined);
+    return sent.answer.catch((thrown: unknown) => {
+      throw unavailable(true, thrown);
+    });
   };
   return {
     take: async (tenantId, items) => {
@@ -35,6 +43,9 @@ export function createRedisCounters({ link, now, timeoutMs = SCRIPT_TIMEOUT_MS }
     },
   };
 }
+
+const unavailable = (sent: boolean, cause: unknown): PlatformError =>
+  new PlatformError('unavailable', 'The limits cannot be checked at the moment: Redis does not answer.', { details: { reason: 'limits_unavailable', sent, retry_after_ms: RETRY_AFTER_MS }, cause });
 
 interface Script {
   readonly text: string;
@@ -58,12 +69,11 @@ async function evaluate(client: RedisClient, { text, sha }: Script, options: { r
 /** In braces is what a cluster hashes: the counters of one request lie on one node. */
 const keyOf = (tenantId: string, counter: string): string => `openeaap:limit:{${encodeURIComponent(tenantId)}}:${counter}`;
 
-/** `[index of what does not fit or -1, now, then bucket, used, before of each]`, as texts: Lua's numbers become 64-bit integers on their way. */
+/** `[granted, now, then bucket, used, before of each]`, as texts: Lua's numbers become 64-bit integers on their way. */
 function toResult(answer: unknown): TakeResult {
   const numbers = Array.isArray(answer) ? answer.map(Number) : [];
-  const [index, nowMs, ...parts] = numbers;
-  if (index === undefined || nowMs === undefined || numbers.some(Number.isNaN)) throw new PlatformError('unavailable', 'The limits cannot be checked: Redis answered with something else than counters.');
+  const [granted, nowMs, ...parts] = numbers;
+  if (granted === undefined || nowMs === undefined || numbers.some(Number.isNaN)) throw new PlatformError('unavailable', 'The limits cannot be checked: Redis answered with something else than counters.');
   const states = Array.from({ length: parts.length / 3 }, (_, at): CounterState => ({ bucket: parts[at * 3] ?? 0, used: parts[at * 3 + 1] ?? 0, before: parts[at * 3 + 2] ?? 0 }));
-  if (index < 0) return { kind: 'granted', nowMs, states };
-  return { kind: 'exceeded', nowMs, index, state: states[0] ?? { bucket: 0, used: 0, before: 0 } };
+  return { kind: granted === 1 ? 'granted' : 'exceeded', nowMs, states };
 }

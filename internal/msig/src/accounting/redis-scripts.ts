@@ -52,22 +52,24 @@ local function write(key, window, c)
 end
 `;
 
-/** ARGV from 2 on: window, amount, limit of each key. */
+/** ARGV from 2 on: window, amount, limit of each key. Answers with granted (1 or 0), now, and all counters. */
 export const TAKE_SCRIPT = `${SHARED}
-local states = {}
+local states, fits = {}, true
 for i, key in ipairs(KEYS) do
   local window, amount, limit = ARGV[i * 3 - 1], tonumber(ARGV[i * 3]), tonumber(ARGV[i * 3 + 1])
   local c = rolled(key, window)
   local counted = c.u
   if window == 'minute' then counted = c.u + c.p * math.min(1, math.max(0, ((c.b + 1) * 60000 - now) / 60000)) end
-  if counted + amount > limit then return { text(i - 1), text(now), text(c.b), text(c.u), text(c.p) } end
+  if counted + amount > limit then fits = false end
   states[i] = c
 end
-local answer = { '-1', text(now) }
+local answer = { fits and '1' or '0', text(now) }
 for i, key in ipairs(KEYS) do
   local c = states[i]
-  c.u = c.u + tonumber(ARGV[i * 3])
-  write(key, ARGV[i * 3 - 1], c)
+  if fits then
+    c.u = c.u + tonumber(ARGV[i * 3])
+    write(key, ARGV[i * 3 - 1], c)
+  end
   answer[#answer + 1] = text(c.b)
   answer[#answer + 1] = text(c.u)
   answer[#answer + 1] = text(c.p)

@@ -17,7 +17,7 @@ export interface GiveItem {
 /** `nowMs` is the time of the store's clock, by which all nodes count. */
 export type TakeResult =
   | { readonly kind: 'granted'; readonly nowMs: number; /** In the order of the items, after the take. */ readonly states: readonly CounterState[] }
-  | { readonly kind: 'exceeded'; readonly nowMs: number; /** The first item that does not fit. */ readonly index: number; readonly state: CounterState };
+  | { readonly kind: 'exceeded'; readonly nowMs: number; /** In the order of the items, as they are stored: `rollTo` brings them to now. */ readonly states: readonly CounterState[] };
 
 /**
  * Counters that several nodes share. Amounts are whole numbers up to 2^53: requests, tokens,
@@ -26,6 +26,9 @@ export type TakeResult =
 export interface SharedCounters {
   /** Takes from all of them or from none. Errors: `unavailable`; it may then have been taken, and stays so until its window ends. */
   readonly take: (tenantId: string, items: readonly TakeItem[]) => Promise<TakeResult>;
-  /** Not repeated when it fails: to give back twice would let too much pass. Errors: `unavailable`. */
+  /**
+   * Errors: `unavailable`. It is not to be repeated then, for to give back twice would let too much
+   * pass; with `details.sent` false it was not done, and is.
+   */
   readonly give: (tenantId: string, items: readonly GiveItem[]) => Promise<void>;
 }

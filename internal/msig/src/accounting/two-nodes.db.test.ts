@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NO_MODEL_LIMITS } from '@openeaap/kernel';
 import { openRedisLink } from '../cache/redis-link.ts';
 import type { RedisLink } from '../cache/redis-link.ts';
 import type { LimitConfig } from '../config/gateway-config.ts';
@@ -28,10 +29,12 @@ afterAll(async () => {
 });
 
 const open = (timeoutMs: number): readonly Accountant[] =>
-  links.map((link) => createAccountant({ limits: () => LIMITS, counters: createRedisCounters({ link, now: () => NOON, timeoutMs }), writeUsage: async () => undefined, newId: () => 'b', onError: () => undefined, takeTimeoutMs: timeoutMs }));
+  links.map((link) => createAccountant({ limits: () => LIMITS, counters: createRedisCounters({ link, now: () => NOON, lateMs: timeoutMs }), writeUsage: async () => undefined, newId: () => 'b', onError: () => undefined, takeTimeoutMs: timeoutMs }));
+
+const ACCESS = { tenantId: '', runId: '', stepId: '', agentId: '', userId: 'alice', traceId: '' } as const;
 
 const reserve = async (node: Accountant | undefined, tenantId: string, tokens: number) =>
-  node?.reserve({ access: { tenantId, runId: '', stepId: '', agentId: '', userId: 'alice', traceId: '' }, backend: 'local', tokens, costUsdNanos: 10_000 }) ?? Promise.reject(new Error('there are two nodes'));
+  node?.reserve({ access: { ...ACCESS, tenantId }, tokens, costUsdNanos: 10_000 }) ?? Promise.reject(new Error('there are two nodes'));
 
 describe.skipIf(!isInstalled && process.env['CI'] !== 'true')('two nodes on one Redis', () => {
   test('200 at once: never more than the limit, whichever of several is the tightest', async () => {
@@ -61,5 +64,20 @@ describe.skipIf(!isInstalled && process.env['CI'] !== 'true')('two nodes on one 
     expect(performance.now() - startedMs).toBeLessThan(3_000);
     redis?.resume();
     await expect.poll(() => reserve(node, 'frozen', 1).then(() => 'granted', () => 'refused'), { timeout: 10_000, interval: 50 }).toBe('granted');
+  });
+
+  test('what a frozen Redis grants after all, to requests that were refused, comes back: of a budget for life too', async () => {
+    const [node] = open(100);
+    const own = { limits: { ...NO_MODEL_LIMITS, usdTotal: 1 }, keyId: 'k1' };
+    const take = async () => node?.reserve({ access: { ...ACCESS, tenantId: 'late', ...own }, tokens: 10, costUsdNanos: 100_000_000 });
+    const used = async () => links[1]?.run((client) => client.hGet('openeaap:limit:{late}:key:k1/usd/total', 'u'), 5_000);
+    await expect.poll(() => take().then(() => 'granted', () => 'refused'), { timeout: 10_000, interval: 50 }).toBe('granted');
+    redis?.freeze();
+    await Promise.all(Array.from({ length: 5 }, () => expect(take()).rejects.toMatchObject({ code: 'unavailable' })));
+    redis?.resume();
+    await expect.poll(used, { timeout: 10_000, interval: 20 }).toBe('100000000');
+    // And it stays so.
+    await node?.close();
+    expect(await used()).toBe('100000000');
   });
 });

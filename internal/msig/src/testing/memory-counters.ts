@@ -22,10 +22,8 @@ export function createMemoryCounters({ now, max = MEMORY_COUNTERS_MAX }: { reado
   const take = (tenantId: string, items: readonly TakeItem[]): TakeResult => {
     const nowMs = now();
     const states = items.map(({ counter, window }) => stateOf(nameOf(tenantId, counter), window, nowMs));
-    for (const [index, item] of items.entries()) {
-      const state = states[index] ?? EMPTY_COUNTER;
-      if (countedAt(item.window, state, nowMs) + item.amount > item.limit) return { kind: 'exceeded', nowMs, index, state };
-    }
+    const fits = items.every(({ window, amount, limit }, index) => countedAt(window, states[index] ?? EMPTY_COUNTER, nowMs) + amount <= limit);
+    if (!fits) return { kind: 'exceeded', nowMs, states };
     if (counters.size + items.length > max) forgetOver(nowMs);
     if (counters.size + items.length > max) throw new PlatformError('unavailable', `More than ${max} limits are being counted; this one cannot be checked.`);
     const taken = items.map((item, index): CounterState => {

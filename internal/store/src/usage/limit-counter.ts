@@ -22,7 +22,7 @@ export interface LimitReturn {
 
 export type LimitTake =
   | { readonly kind: 'granted'; readonly nowMs: number; readonly states: readonly LimitCounter[] }
-  | { readonly kind: 'exceeded'; readonly nowMs: number; readonly index: number; readonly state: LimitCounter };
+  | { readonly kind: 'exceeded'; readonly nowMs: number; /** As they are stored, which may be in an older bucket. */ readonly states: readonly LimitCounter[] };
 
 /** The time and its buckets, once for a statement. $3: milliseconds that a test sets; null: the server's clock. */
 export const AT = `

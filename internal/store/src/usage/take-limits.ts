@@ -1,6 +1,6 @@
 import type { Queryable, Statement } from '../database.ts';
 import { REFUSED, run, sqlState, toJsonb, toStoreError } from '../database.ts';
-import type { LimitCounter, LimitDraw, LimitTake } from './limit-counter.ts';
+import type { LimitDraw, LimitTake } from './limit-counter.ts';
 import { AT, toCounter } from './limit-counter.ts';
 
 /**
@@ -39,12 +39,13 @@ SELECT w.i, t.bucket, t.used, t.before, (SELECT now_ms FROM at) AS now_ms,
 FROM want w LEFT JOIN taken t ON t.counter = w.counter ORDER BY w.i`,
 };
 
+/** What somebody gave back in the moment since is in it. */
 const READ_LIMITS: Statement = {
   name: 'read-limits',
   text: `
-WITH at AS (${AT})
-SELECT at.now_ms, at.minute, at.day, at.month, c.counter, c.bucket, c.used, c.before
-FROM at LEFT JOIN limit_counters c ON c.tenant_id = $1 AND c.counter = ANY($2)`,
+WITH at AS (${AT}), want AS (SELECT * FROM jsonb_to_recordset($2::jsonb) AS x(i int, counter text))
+SELECT (SELECT now_ms FROM at) AS now_ms, COALESCE(c.bucket, 0) AS bucket, COALESCE(c.used, 0) AS used, COALESCE(c.before, 0) AS before
+FROM want w LEFT JOIN limit_counters c ON c.tenant_id = $1 AND c.counter = w.counter ORDER BY w.i`,
 };
 
 /**
@@ -52,15 +53,14 @@ FROM at LEFT JOIN limit_counters c ON c.tenant_id = $1 AND c.counter = ANY($2)`,
  * counts. Errors: `unavailable`: it may have been taken.
  */
 export async function takeLimits(db: Queryable, tenantId: string, draws: readonly LimitDraw[], nowMs: number | null = null): Promise<LimitTake> {
-  const items = draws.map((draw, i) => ({ i, ...draw }));
+  const values = [tenantId, toJsonb(draws.map((draw, i) => ({ i, ...draw }))), nowMs];
   try {
-    const { rows } = await run<CounterRow>(db, TAKE_LIMITS, [tenantId, toJsonb(items), nowMs]);
-    return { kind: 'granted', nowMs: Number(rows[0]?.now_ms ?? 0), states: rows.map(toCounter) };
+    return { kind: 'granted', ...toStates(await run<CounterRow>(db, TAKE_LIMITS, values)) };
   } catch (thrown) {
     const error = toStoreError(thrown);
     if (sqlState(error.cause) !== REFUSED) throw error;
   }
-  return explain(db, tenantId, draws, nowMs);
+  return { kind: 'exceeded', ...toStates(await run<CounterRow>(db, READ_LIMITS, values)) };
 }
 
 interface CounterRow {
@@ -70,34 +70,4 @@ interface CounterRow {
   readonly before: string;
 }
 
-interface ReadRow extends CounterRow {
-  readonly counter: string | null;
-  readonly minute: string;
-  readonly day: string;
-  readonly month: string;
-}
-
-/** Which one did not fit, as far as it can be told a moment later: somebody may have given back meanwhile. */
-async function explain(db: Queryable, tenantId: string, draws: readonly LimitDraw[], at: number | null): Promise<LimitTake> {
-  const { rows } = await run<ReadRow>(db, READ_LIMITS, [tenantId, draws.map(({ counter }) => counter), at]);
-  const [time] = rows;
-  const nowMs = Number(time?.now_ms ?? 0);
-  const counters = new Map(rows.flatMap((row) => (row.counter === null ? [] : [[row.counter, toCounter(row)] as const])));
-  const stateOf = ({ counter, window }: LimitDraw): LimitCounter => {
-    const bucket = window === 'total' ? 0 : Number(time?.[window] ?? 0);
-    const state = counters.get(counter) ?? { bucket, used: 0, before: 0 };
-    if (bucket <= state.bucket) return state;
-    return { bucket, used: 0, before: bucket === state.bucket + 1 ? state.used : 0 };
-  };
-  const free = draws.map((draw) => {
-    const { used, before, bucket } = stateOf(draw);
-    const share = draw.window === 'minute' ? Math.min(1, Math.max(0, bucket + 1 - nowMs / MINUTE_MS)) : 0;
-    return draw.limit - draw.amount - used - before * share;
-  });
-  const first = free.findIndex((left) => left < 0);
-  const index = first === -1 ? free.indexOf(Math.min(...free)) : first;
-  const draw = draws[index];
-  return { kind: 'exceeded', nowMs, index, state: draw === undefined ? { bucket: 0, used: 0, before: 0 } : stateOf(draw) };
-}
-
-const MINUTE_MS = 60_000;
+const toStates = ({ rows }: { readonly rows: readonly CounterRow[] }): Pick<LimitTake, 'nowMs' | 'states'> => ({ nowMs: Number(rows[0]?.now_ms ?? 0), states: rows.map(toCounter) });
