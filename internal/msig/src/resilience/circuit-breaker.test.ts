@@ -33,12 +33,43 @@ describe('a circuit breaker', () => {
     expect(breaker.admits()).toBe('no');
   });
 
-  it('learns nothing from refusals and from what was ended', () => {
+  it('learns nothing from what was ended', () => {
     const { breaker, tell } = setUp();
-    tell('failed', 'failed', 'nothing', 'alive', 'nothing', 'alive');
+    tell('failed', 'failed', 'nothing', 'nothing');
     expect(breaker.recent()).toEqual({ samples: 2, failedShare: 1 });
     tell('failed');
     expect(breaker.state()).toBe('open');
+  });
+
+  it('learns from a refusal that the server is alive, which ends a row of failures and says nothing of their share', () => {
+    const { breaker, tell } = setUp();
+    for (let made = 0; made < 10; made += 1) tell('failed', 'failed', 'alive');
+    expect([breaker.state(), breaker.recent().failedShare]).toEqual(['open', 1]);
+    const { breaker: other, tell: tellOther } = setUp();
+    for (let made = 0; made < 9; made += 1) tellOther('failed', 'failed', 'alive');
+    expect([other.state(), other.recent()]).toEqual(['closed', { samples: 18, failedShare: 1 }]);
+  });
+
+  it('closes when its probe has begun to answer; what begins at other times says nothing', () => {
+    const { breaker, tell, pass } = setUp();
+    tell('failed', 'failed');
+    breaker.begin(breaker.enter());
+    tell('failed');
+    expect(breaker.state()).toBe('open');
+    pass(1_000);
+    breaker.begin(breaker.enter());
+    expect(breaker.state()).toBe('closed');
+  });
+
+  it('says while a probe is under way to come again after as long as that has taken, at least a second', () => {
+    const { breaker, tell, pass } = setUp();
+    tell('failed', 'failed', 'failed');
+    pass(1_000);
+    expect(breaker.reopensInMs()).toBe(0);
+    breaker.enter();
+    expect(breaker.reopensInMs()).toBe(1_000);
+    pass(7_000);
+    expect(breaker.reopensInMs()).toBe(7_000);
   });
 
   it('lets in one probe when its time is up, and closes when it was answered', () => {

@@ -11,10 +11,12 @@ import type { Verdict } from './judge-outcome.ts';
 export interface CircuitBreaker {
   readonly state: () => BreakerState;
   readonly admits: () => 'yes' | 'probe' | 'no';
-  /** Milliseconds until it may admit somebody; 0: now, or when the probe under way has ended. */
+  /** Milliseconds until it may admit somebody; 0: now. How long a probe takes nobody knows: as long again as it has taken, at least a second. */
   readonly reopensInMs: () => number;
-  /** After `admits` said so. Returns what `note` wants back. */
+  /** After `admits` said so. Returns what `begin` and `note` want back. */
   readonly enter: () => BreakerTicket;
+  /** The answer has begun: a probe has then shown what it was for. How the answer ends is yet to be told. */
+  readonly begin: (ticket: BreakerTicket) => void;
   readonly note: (verdict: Verdict, ticket: BreakerTicket) => void;
   /** Of the latest that said something. */
   readonly recent: () => { readonly samples: number; readonly failedShare: number };
@@ -35,19 +37,24 @@ interface BreakerDeps {
   readonly onState: (state: BreakerState) => void;
 }
 
+const PROBE_LEFT_MIN_MS = 1_000;
 /** Tries that the failed share is taken of. */
 export const WINDOW_TRIES = 20;
 const FAILED_SHARE_MAX = 0.5;
 const OPEN_MAX_MS = 60_000;
 const JITTER_SHARE = 0.2;
 
-/** Opens after `failures` in a row, or when more than half of the last 20 failed; for `openMs`, doubled with each failed probe up to a minute, and up to a fifth more. */
+/**
+ * Opens after `failures` in a row, or when more than half of the last 20 failed; for `openMs`,
+ * doubled with each failed probe up to a minute, and up to a fifth more. A refusal shows that the
+ * server is alive and ends a row; it says nothing of how it does its work, so the share is without it.
+ */
 export function createCircuitBreaker({ failures, openMs }: RoutingConfig['breaker'], { now, random, onState }: BreakerDeps): CircuitBreaker {
   let state: BreakerState = 'closed';
   let epoch = 0;
   let reopensAtMs = 0;
   let opens = 0;
-  let hasProbe = false;
+  let probeSinceMs: number | null = null;
   let failedInRow = 0;
   /** One bit a try, the latest lowest; 1: failed. */
   let window = 0;
@@ -56,7 +63,7 @@ export function createCircuitBreaker({ failures, openMs }: RoutingConfig['breake
   const change = (next: BreakerState): void => {
     state = next;
     epoch += 1;
-    hasProbe = false;
+    probeSinceMs = null;
     onState(next);
   };
   const open = (): void => {
@@ -90,22 +97,32 @@ export function createCircuitBreaker({ failures, openMs }: RoutingConfig['breake
     admits: () => {
       const at = current();
       if (at === 'closed') return 'yes';
-      return at === 'half_open' && !hasProbe ? 'probe' : 'no';
+      return at === 'half_open' && probeSinceMs === null ? 'probe' : 'no';
     },
-    reopensInMs: () => (current() === 'open' ? reopensAtMs - now() : 0),
+    reopensInMs: () => {
+      if (current() === 'open') return reopensAtMs - now();
+      return probeSinceMs === null ? 0 : Math.max(PROBE_LEFT_MIN_MS, now() - probeSinceMs);
+    },
     enter: () => {
-      if (current() === 'half_open') hasProbe = true;
+      if (current() === 'half_open') probeSinceMs = now();
       return epoch;
+    },
+    begin: (ticket) => {
+      if (ticket === epoch && state === 'half_open') close();
     },
     note: (verdict, ticket) => {
       if (ticket !== epoch) return;
       if (state === 'half_open') {
-        if (verdict === 'nothing') hasProbe = false;
+        if (verdict === 'nothing') probeSinceMs = null;
         else if (verdict === 'failed') open();
         else close();
         return;
       }
-      if (state === 'open' || verdict === 'alive' || verdict === 'nothing') return;
+      if (state === 'open' || verdict === 'nothing') return;
+      if (verdict === 'alive') {
+        failedInRow = 0;
+        return;
+      }
       count(verdict === 'failed');
       const isMostlyFailed = samples === WINDOW_TRIES && ones(window) > WINDOW_TRIES * FAILED_SHARE_MAX;
       if (verdict === 'failed' && (failedInRow >= failures || isMostlyFailed)) open();

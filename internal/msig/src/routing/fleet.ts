@@ -23,7 +23,7 @@ export interface TryOutcome {
 
 export interface BackendHealth {
   readonly name: string;
-  /** `unknown` before its first call. `down`: no server of it may be asked, or it has only failed so far. */
+  /** `unknown` before its first call. `down`: no server of it may be asked, or it has only failed or refused so far, or refused the latest five. */
   readonly state: 'unknown' | 'up' | 'down';
   /** Safe to show. */
   readonly detail: string;

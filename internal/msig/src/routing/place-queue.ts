@@ -15,11 +15,14 @@ import type { SetTimer } from './set-timer.ts';
  *    which takes away the timer and the listener.
  * 3. Somebody waits only for places that are taken or a pause that ends soon: when all servers are
  *    closed, all who wait are told at once.
+ * 4. While somebody waits there is a timer for the next moment at which time alone frees a server.
  */
 export interface PlaceQueue {
   readonly enter: (entry: Entry) => Place | Promise<Place>;
-  /** A place may have become free. */
+  /** Somebody has left a place. */
   readonly release: () => void;
+  /** A server may have become free in another way. */
+  readonly serve: () => void;
   readonly size: () => number;
   readonly isFull: () => boolean;
   readonly close: () => void;
@@ -39,6 +42,8 @@ interface PlaceQueueDeps {
   readonly closedForMs: () => number;
   /** The same for those that only asked for a pause; Infinity: none did. */
   readonly pausedForMs: () => number;
+  /** Milliseconds until time alone may free a server; Infinity: it does not. */
+  readonly freedInMs: () => number;
   /** What the latest failure was, in words that are safe to show. */
   readonly whyClosed: () => string;
   readonly now: () => number;
@@ -64,24 +69,28 @@ export function createPlaceQueue({ name, maxQueue }: BackendConfig, deps: PlaceQ
   let cancelWake: (() => void) | null = null;
   let isOver = false;
 
-  /** Ends for every server's answer: at each turn somebody leaves the queue, or it stops. */
   const serve = (): void => {
+    // Nearly always nobody waits.
+    if (waiters.size() === 0 && cancelWake === null) return;
+    serveAll();
+    wakeInTime();
+  };
+  /** Ends for every server's answer: at each turn somebody leaves the queue, or it stops. */
+  const serveAll = (): void => {
     for (let waiter = waiters.first(); waiter !== undefined; waiter = waiters.first()) {
       const found = deps.choose(waiter);
-      if (found === 'busy' || (found === 'closed' && wakeAfterPause(waiter))) return;
+      if (found === 'busy' || (found === 'closed' && isPauseShort(waiter))) return;
       if (found === 'closed') waiter.refuse('closed', closedError());
       else waiter.serve(found);
     }
   };
-  const isPauseShort = ({ deadlineMs }: Entry): boolean => deps.pausedForMs() <= Math.min(PAUSE_WAIT_MAX_MS, deadlineMs - deps.now());
-  const wakeAfterPause = (entry: Entry): boolean => {
-    if (!isPauseShort(entry)) return false;
-    cancelWake ??= deps.setTimer(() => {
-      cancelWake = null;
-      serve();
-    }, deps.pausedForMs());
-    return true;
+  const wakeInTime = (): void => {
+    cancelWake?.();
+    const ms = waiters.size() === 0 ? Number.POSITIVE_INFINITY : deps.freedInMs();
+    // At least a millisecond: a timer that rings too early must not ring for ever at the same moment.
+    cancelWake = ms === Number.POSITIVE_INFINITY ? null : deps.setTimer(serve, Math.max(1, ms));
   };
+  const isPauseShort = ({ deadlineMs }: Entry): boolean => deps.pausedForMs() <= Math.min(PAUSE_WAIT_MAX_MS, deadlineMs - deps.now());
   const closedError = (): PlatformError => closedRefusal(name, { why: deps.whyClosed(), readyInMs: deps.closedForMs() });
   const drainMs = (): number | null => interval.drainMs(waiters.size() + 1);
 
@@ -97,6 +106,8 @@ export function createPlaceQueue({ name, maxQueue }: BackendConfig, deps: PlaceQ
   return {
     enter: (entry) => {
       if (isOver) throw closingRefusal(name);
+      // What time has freed meanwhile is for those who wait; then it is seen how many still do.
+      serve();
       const found = deps.choose(entry);
       if (found === 'closed' && !isPauseShort(entry)) throw closedError();
       if (typeof found === 'object' && waiters.size() === 0) return deps.take(found, entry);
@@ -104,14 +115,17 @@ export function createPlaceQueue({ name, maxQueue }: BackendConfig, deps: PlaceQ
       return joinLine(line, entry);
     },
     release: () => {
-      interval.tick();
+      if (waiters.size() > 0) interval.tick();
+      else interval.rest();
       serve();
     },
+    serve,
     size: waiters.size,
     isFull: () => waiters.size() > 0 && waiters.size() >= maxQueue,
     close: () => {
       isOver = true;
       cancelWake?.();
+      cancelWake = null;
       for (let waiter = waiters.first(); waiter !== undefined; waiter = waiters.first()) waiter.refuse('closed', closingRefusal(name));
     },
   };
@@ -164,8 +178,8 @@ function joinLine(line: Line, entry: Entry): Promise<Place> {
   });
 }
 
-/** How often places become free, as an exponentially weighted mean; `drainMs` is how long so many take, null: not known yet. */
-function createIntervalMeter(now: () => number): { readonly tick: () => void; readonly drainMs: (places: number) => number | null } {
+/** How often places become free while all are wanted (between two `rest`), as an exponentially weighted mean; `drainMs` is how long so many take, null: not known yet. */
+function createIntervalMeter(now: () => number): { readonly tick: () => void; readonly rest: () => void; readonly drainMs: (places: number) => number | null } {
   let meanMs: number | null = null;
   let atMs: number | null = null;
   return {
@@ -173,6 +187,9 @@ function createIntervalMeter(now: () => number): { readonly tick: () => void; re
       const nowMs = now();
       if (atMs !== null) meanMs = meanMs === null ? nowMs - atMs : meanMs + INTERVAL_SHARE * (nowMs - atMs - meanMs);
       atMs = nowMs;
+    },
+    rest: () => {
+      atMs = null;
     },
     drainMs: (places) => (meanMs === null ? null : meanMs * places),
   };

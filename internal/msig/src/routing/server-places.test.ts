@@ -4,7 +4,7 @@ import type { BackendConfig } from '../config/gateway-config.ts';
 import type { Place } from './fleet.ts';
 import { aBackend, aConfig, aFleet, answered, cancelled, failed, rejected } from './testing/a-fleet.ts';
 import type { EnterChanges } from './testing/a-fleet.ts';
-import { settled } from './testing/manual-time.ts';
+import { createManualTime, settled } from './testing/manual-time.ts';
 
 function setUp(changes: Partial<BackendConfig> = {}) {
   const backend = aBackend('b', changes);
@@ -77,6 +77,71 @@ describe('a line', () => {
     void come('3');
     await waiting;
     expect(done).toEqual(['1', '2']);
+  });
+
+  it.each<readonly [string, number, (fleet: ReturnType<typeof setUp>) => Promise<Place>]>([
+    ['a pause is over', 1_000, async ({ at, backend }) => {
+      const [busy, paused] = [await at(backend), await at(backend)];
+      paused.leave(failed({ status: 429, retry_after_ms: 1_000 }));
+      return busy;
+    }],
+    ['a breaker tries again', 12_000, async ({ at, backend }) => {
+      const busy = await at(backend);
+      for (let made = 0; made < 5; made += 1) (await at(backend)).leave(failed());
+      return busy;
+    }],
+    ['an ejection ends', 30_000, async ({ at, backend, time }) => {
+      for (let made = 0; made < 12; made += 1) {
+        const both = [await at(backend), await at(backend)];
+        for (const place of both) place.leave(answered(place.endpoint === 'http://s0:8000' ? 900 : 10));
+        await time.pass(20);
+      }
+      await time.pass(250);
+      const both = [await at(backend), await at(backend)];
+      for (const place of both) place.leave(answered(10));
+      return at(backend);
+    }],
+  ])('is served when %s, of which nobody else tells', async (_what, ms, begin) => {
+    const fleet = setUp({ endpoints: servers(2), maxConcurrent: 1, maxQueue: 1 });
+    const busy = await begin(fleet);
+    const waiting = fleet.come('2', { withinMs: 60_000 });
+    await fleet.time.pass(ms / 2);
+    expect(fleet.done).toEqual([]);
+    await fleet.time.pass(ms / 2);
+    expect(fleet.done).toEqual(['2']);
+    (await waiting)?.leave(answered());
+    (await fleet.come('3'))?.leave(answered());
+    busy.leave(answered());
+    expect([fleet.done, fleet.time.pending()]).toEqual([['2', '3'], 0]);
+  });
+
+  it('gets a place that the clock has freed before its timer rings, and then takes who comes', async () => {
+    const backend = aBackend('b', { endpoints: servers(2), maxConcurrent: 1, maxQueue: 1 });
+    const time = createManualTime();
+    let lateMs = 0;
+    // The process was busy: the clock is ahead of the timers.
+    const { at } = aFleet(aConfig([backend]), { time: { ...time, now: () => time.now() + lateMs } });
+    const served: string[] = [];
+    await at(backend);
+    (await at(backend)).leave(failed({ status: 429, retry_after_ms: 1_000 }));
+    void at(backend, { withinMs: 60_000 }).then(() => served.push('first'));
+    await settled();
+    lateMs = 1_000;
+    void at(backend, { withinMs: 60_000 }).then(() => served.push('second'));
+    await settled();
+    expect(served).toEqual(['first']);
+  });
+
+  it('says nothing of how fast it is while nobody waits', async () => {
+    const { ask, backend, come, failure, time } = setUp({ maxConcurrent: 1, maxQueue: 1 });
+    for (let made = 0; made < 20; made += 1) {
+      await ask(backend, answered());
+      await time.pass(600_000);
+    }
+    await come('1');
+    void come('2');
+    await settled();
+    expect((await failure()).details).toMatchObject({ reason: 'queue_full', retry_after_ms: 1_000 });
   });
 
   it('that is full turns away, and says when to come again', async () => {
@@ -170,6 +235,43 @@ describe('a server that fails', () => {
     await come('third');
     expect(done).toEqual(['probe', 'second: breaker_open', 'third']);
     expect(health()).toMatchObject({ state: 'up', breaker: 'closed', detail: '' });
+  });
+
+  it('says while its probe is under way to come again after as long as that has taken', async () => {
+    const { ask, backend, failure, time, come } = setUp();
+    await ask(backend, failed(), 5);
+    await time.pass(12_000);
+    await come('probe');
+    const waits: unknown[] = [];
+    for (const ms of [0, 500, 4_500, 85_000]) {
+      await time.pass(ms);
+      waits.push((await failure()).details['retry_after_ms']);
+    }
+    expect(waits).toEqual([1_000, 1_000, 5_000, 60_000]);
+  });
+
+  it('lets those in who wait when its probe has begun to answer', async () => {
+    const { at, backend, come, done, time } = setUp({ endpoints: servers(2), maxConcurrent: 2 });
+    const busy = [await at(backend, { avoid: ['http://s1:8000'] }), await at(backend, { avoid: ['http://s1:8000'] })];
+    for (let made = 0; made < 5; made += 1) (await at(backend)).leave(failed());
+    await time.pass(12_000);
+    const probe = await at(backend);
+    const waiting = come('2');
+    await settled();
+    expect([busy.map(({ endpoint }) => endpoint), probe.endpoint, done]).toEqual([['http://s0:8000', 'http://s0:8000'], 'http://s1:8000', []]);
+    probe.began();
+    await waiting;
+    expect(done).toEqual(['2']);
+  });
+
+  it('after it has begun to answer fails all the same: the row of failures goes on', async () => {
+    const { at, backend, health } = setUp();
+    for (let made = 0; made < 5; made += 1) {
+      const place = await at(backend);
+      place.began();
+      place.leave(failed());
+    }
+    expect(health()?.breaker).toBe('open');
   });
 
   it('is back when the probe has begun to answer, however long the answer is', async () => {
@@ -272,6 +374,20 @@ describe('what a backend says of itself', () => {
     await ask(backend, answered());
     await ask(backend, failed());
     expect(health()).toMatchObject({ state: 'up', detail: 'It is broken.' });
+  });
+
+  it('is that it is down when it refuses us, with what it said, until it answers', async () => {
+    const { ask, backend, health } = setUp();
+    await ask(backend, rejected(401), 6);
+    expect(health()).toMatchObject({ state: 'down', breaker: 'closed', detail: 'Refused.' });
+    await ask(backend, answered());
+    expect(health()).toMatchObject({ state: 'up', detail: '' });
+    await ask(backend, rejected(401), 4);
+    expect(health()).toMatchObject({ state: 'up', detail: 'Refused.' });
+    await ask(backend, rejected(401));
+    expect(health()).toMatchObject({ state: 'down', detail: 'Refused.' });
+    await ask(backend, answered());
+    expect(health()).toMatchObject({ state: 'up', detail: '' });
   });
 
   it('is the mean of what its servers took', async () => {

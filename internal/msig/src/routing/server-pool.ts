@@ -68,7 +68,10 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
     let hasLeft = false;
     return {
       endpoint: server.endpoint,
-      began: () => server.breaker.note('alive', ticket),
+      began: () => {
+        server.breaker.begin(ticket);
+        queue.serve();
+      },
       leave: (outcome) => {
         if (hasLeft) return;
         hasLeft = true;
@@ -85,6 +88,7 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
     take,
     closedForMs: () => readyInMs(servers),
     pausedForMs: () => readyInMs(servers.filter((server) => server.isPaused())),
+    freedInMs: () => Math.min(...servers.map((server) => server.freedInMs())),
     whyClosed: () => memory.latest() ?? '',
   });
 
@@ -124,7 +128,8 @@ interface Memory {
   readonly isRefusing: () => boolean;
   /** What was wrong, empty: nothing; null: never asked. */
   readonly latest: () => string | null;
-  readonly hasAnswered: () => boolean;
+  /** It has never done what it was asked, or refused the latest five: the key, the model or the quota is wrong. */
+  readonly isUseless: () => boolean;
 }
 
 function createMemory(now: () => number): Memory {
@@ -136,12 +141,12 @@ function createMemory(now: () => number): Memory {
     note: ({ verdict, pauseMs, refused }, { error }) => {
       if (verdict === 'ok' || refused) refusals = refused ? refusals + 1 : 0;
       if (refused) refusedAtMs = now();
-      hasAnswered ||= verdict === 'ok' || verdict === 'alive';
-      if (verdict !== 'nothing') latest = verdict === 'failed' || pauseMs > 0 ? (error?.message ?? '') : '';
+      hasAnswered ||= verdict === 'ok' || (verdict === 'alive' && !refused);
+      if (verdict !== 'nothing') latest = verdict === 'failed' || refused || pauseMs > 0 ? (error?.message ?? '') : '';
     },
     isRefusing: () => refusals >= REFUSALS_MAX && now() - refusedAtMs < REFUSING_MS,
     latest: () => latest,
-    hasAnswered: () => hasAnswered,
+    isUseless: () => !hasAnswered || refusals >= REFUSALS_MAX,
   };
 }
 
@@ -180,7 +185,7 @@ function healthOf(name: string, servers: readonly Server[], { queued, memory }: 
   const states = servers.map((server) => server.breaker.state());
   const breaker = states.includes('closed') ? 'closed' : states.includes('half_open') ? 'half_open' : 'open';
   const latest = memory.latest();
-  const isDown = breaker !== 'closed' || !memory.hasAnswered();
+  const isDown = breaker !== 'closed' || memory.isUseless();
   return {
     name,
     state: latest === null ? 'unknown' : isDown ? 'down' : 'up',

@@ -28,8 +28,10 @@ export interface Server {
   /** What it may be asked now, its places aside: `probe` for one request that finds out. */
   readonly admits: () => 'yes' | 'probe' | 'no';
   readonly isEjected: () => boolean;
-  /** Milliseconds until the pause is over that it asked for, or its breaker tries again; 0: now, or when a probe has ended. */
+  /** Milliseconds until the pause is over that it asked for, and its breaker lets somebody in, as far as it is known; 0: now. */
   readonly readyInMs: () => number;
+  /** Milliseconds until the next moment at which it may be asked again because time has passed; Infinity: there is none. */
+  readonly freedInMs: () => number;
   readonly isPaused: () => boolean;
   readonly enter: () => BreakerTicket;
   readonly leave: (ticket: BreakerTicket, outcome: TryOutcome) => Judgement;
@@ -83,6 +85,8 @@ export function createServer(backend: string, endpoint: string, { breaker: limit
     return false;
   };
   const isPaused = (): boolean => now() + CLOCK_SLACK_MS < pausedUntilMs;
+  const freedAtMs = (): number =>
+    Math.min(isPaused() ? pausedUntilMs : Number.POSITIVE_INFINITY, breaker.state() === 'open' ? now() + breaker.reopensInMs() : Number.POSITIVE_INFINITY, isEjected() ? (ejectedUntilMs ?? 0) : Number.POSITIVE_INFINITY);
 
   return {
     endpoint,
@@ -98,6 +102,7 @@ export function createServer(backend: string, endpoint: string, { breaker: limit
     isEjected,
     isPaused,
     readyInMs: () => Math.max(0, pausedUntilMs - now(), breaker.reopensInMs()),
+    freedInMs: () => freedAtMs() - now(),
     enter: () => {
       inFlight += 1;
       return breaker.enter();
