@@ -17,6 +17,14 @@ export interface DoorRequest {
   readonly headers: () => Record<string, string | number>;
 }
 
+/** What it asks for, by whose right, and where its bytes are counted. */
+export interface Asked {
+  readonly session: OpenAiSession;
+  readonly kind: OpenAiKind;
+  /** Told of each piece of the body. Errors: as of the request. */
+  readonly received: (bytes: number) => void;
+}
+
 export interface AnswerOptions extends ChunkStreamLimits {
   readonly bodyBytes: number;
 }
@@ -25,10 +33,9 @@ export interface AnswerOptions extends ChunkStreamLimits {
  * Reads the body, asks, and writes the answer. Returns what broke a stream off, whose status could
  * not say it any more; null: nothing did. Errors: of whatever fails before the answer has begun.
  */
-export async function answerRequest({ request, response, headers }: DoorRequest, { session, kind }: { readonly session: OpenAiSession; readonly kind: OpenAiKind }, options: AnswerOptions): Promise<OpenAiError | null> {
+export async function answerRequest({ request, response, headers }: DoorRequest, { session, kind, received }: Asked, options: AnswerOptions): Promise<OpenAiError | null> {
   refuseForm(request);
   const said = readCallHeaders(request.headers);
-  const body = await readBody(request, options.bodyBytes);
   const left = new AbortController();
   const onClose = (): void => left.abort(new PlatformError('cancelled', 'The client has left.'));
   response.once('close', onClose);
@@ -37,6 +44,7 @@ export async function answerRequest({ request, response, headers }: DoorRequest,
   let stream: ChunkStream | null = null;
   const openStream = (): ChunkStream => (stream ??= createChunkStream(response, { kind, headers: allHeaders, limits: options }));
   try {
+    const body = await readBody(request, { limitBytes: options.bodyBytes, received });
     const { document } = await session.ask(kind, body, {
       signal: left.signal,
       traceparent: said.traceparent,

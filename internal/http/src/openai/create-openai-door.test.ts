@@ -223,6 +223,54 @@ describe('a request', () => {
     }
   });
 
+  it('whose client leaves while its credential is looked up holds no place afterwards', async () => {
+    for (const head of ['content-length: 2', 'content-length: 20', 'transfer-encoding: chunked', 'expect: 100-continue\r\ncontent-length: 2']) {
+      const lookup = createGate();
+      const lookedUp = createGate();
+      const refused = createGate();
+      let isFirst = true;
+      const at: Awaited<ReturnType<typeof openDoor>> = await openDoor(async () => ({ document: '{}' }), {
+        callsAtOnce: 1,
+        enter: async () => {
+          if (!isFirst) return at.session;
+          isFirst = false;
+          lookup.open();
+          await lookedUp.opened;
+          return at.session;
+        },
+        logger: { info: (about) => 'code' in about && about.code === 'cancelled' && refused.open(), error: () => undefined },
+      });
+      const gone = new Promise((resolve) => at.door.server.once('connection', (socket: Socket) => socket.once('close', resolve)));
+      const socket = ask(at.port, `POST ${CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\n${head}\r\n\r\n`);
+      socket.write('{}');
+      await lookup.opened;
+      socket.destroy();
+      await gone;
+      lookedUp.open();
+      await refused.opened;
+      expect([head, (await at.post()).status]).toEqual([head, 200]);
+    }
+  });
+
+  it('without a length counts with the bytes that have come', async () => {
+    const all = createGate();
+    const ending = createGate();
+    let held = 0;
+    const { port, post } = await openDoor(async () => ((held += 1) === 40 && all.open(), await ending.opened, { document: '{}' }), { bodyBytesAtOnce: 20_971_520 });
+    const chunked = (size: number): string => `POST ${CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`;
+    const sockets = Array.from({ length: 40 }, () => ask(port, chunked(7)));
+    const said = sockets.map(firstData);
+    const firstRefusal = Promise.race(said);
+    await Promise.race([all.opened, firstRefusal]);
+    expect(held).toBe(40);
+    const large = ask(port, chunked(20_971_520));
+    expect(await firstData(large)).toMatch(/^HTTP\/1\.1 429 /);
+    ending.open();
+    for (const answer of await Promise.all(said)) expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect((await post({ body: 'x'.repeat(20_971_520) })).status).toBe(200);
+    for (const socket of [...sockets, large]) socket.destroy();
+  });
+
   it('that is no HTTP gets 400, and the others go on', async () => {
     const { port, get } = await openDoor(never);
     const socket = ask(port, 'what is this\r\n\r\n');

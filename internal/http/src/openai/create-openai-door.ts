@@ -20,7 +20,7 @@ export interface OpenAiDoorOptions extends Partial<ChunkStreamLimits> {
   readonly bodyBytes?: number;
   /** Most calls at once on this node. */
   readonly callsAtOnce?: number;
-  /** Bytes of all their bodies together. */
+  /** Bytes of all their bodies together: as announced, or else as they come. */
   readonly bodyBytesAtOnce?: number;
 }
 
@@ -115,13 +115,13 @@ function createHandler(port: OpenAiPort, options: OpenAiDoorOptions): Handle {
       const route = findRoute(request);
       const session = await enter(port, request);
       if (route.kind === null) return sendJson(response, 200, { json: JSON.stringify(listModels(session, route.model, createdS)), headers: headers() });
-      const leave = admission.enter(request);
+      const place = admission.enter(request);
       try {
         if (waits) response.writeContinue();
-        const broken = await answerRequest(at, { session, kind: route.kind }, limits);
+        const broken = await answerRequest(at, { session, kind: route.kind, received: place.received }, limits);
         if (broken !== null) logger.info({ code: broken.error.code, status: broken.status, request_id: id }, 'a streamed completion broke off');
       } finally {
-        leave();
+        place.leave();
       }
     } catch (thrown) {
       const { status, headers: more, error } = toOpenAiError(thrown);
@@ -135,24 +135,37 @@ function createHandler(port: OpenAiPort, options: OpenAiDoorOptions): Handle {
   };
 }
 
+interface Place {
+  /** Bytes of a body whose length was not announced. Errors: `model_unavailable`. */
+  readonly received: (bytes: number) => void;
+  readonly leave: () => void;
+}
+
 /** Whoever cannot be served now is told so at once: a queue is where the backends are. */
 function createAdmission({ bodyBytes, callsAtOnce, bodyBytesAtOnce }: { readonly bodyBytes: number; readonly callsAtOnce: number; readonly bodyBytesAtOnce: number }) {
   let calls = 0;
   let bytes = 0;
+  const full = (): PlatformError => new PlatformError('model_unavailable', `This node already makes ${calls} model calls, which is as many as it can hold. Try again.`, { details: { reason: 'queue_full' } });
   return {
-    /** Returns how to leave. Errors: `payload_too_large`, `model_unavailable`. */
-    enter: (request: IncomingMessage): (() => void) => {
+    /** Errors: `payload_too_large`, `model_unavailable`. */
+    enter: (request: IncomingMessage): Place => {
       const announced = announcedBytes(request);
       if (announced !== null && announced > bodyBytes) throw tooLarge(bodyBytes);
-      const held = announced ?? bodyBytes;
-      if (calls >= callsAtOnce || bytes + held > bodyBytesAtOnce) {
-        throw new PlatformError('model_unavailable', `This node already makes ${calls} model calls, which is as many as it can hold. Try again.`, { details: { reason: 'queue_full' } });
-      }
+      let held = 0;
+      const hold = (more: number): void => {
+        if (bytes + more > bodyBytesAtOnce) throw full();
+        bytes += more;
+        held += more;
+      };
+      if (calls >= callsAtOnce) throw full();
+      hold(announced ?? 0);
       calls += 1;
-      bytes += held;
-      return () => {
-        calls -= 1;
-        bytes -= held;
+      return {
+        received: announced === null ? hold : () => undefined,
+        leave: () => {
+          calls -= 1;
+          bytes -= held;
+        },
       };
     },
   };
