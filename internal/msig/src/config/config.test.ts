@@ -112,6 +112,8 @@ describe('the configuration', () => {
     ['backends: [{name: a, type: scripted, script: s}]\nlimits_in: redis', '2:12', 'cache.redis_url_env'],
     ['backends: [{name: a, type: scripted, script: s}]\nsemantic_cache: {embedding_backend: a}', '2:37', 'makes no embeddings'],
     ['backends: [{name: a, type: scripted, script: s}]\nlimits: [{per: key}]', '2:10', 'limits nothing'],
+    ['backends: [{name: alpha, type: scripted, script: s}]\nlimits: [{per: model, name: alpa, requests_per_minute: 1}]', '2:29', 'No backend is named "alpa". Did you mean "alpha"?'],
+    ['backends: [{name: a, type: scripted, script: s}]\nlimits: [{per: key, usd_per_day: 9000001}]', '2:34', 'must be a number from 0.000001 to 9000000'],
     ['backends: [\n', '2:1', 'not valid YAML'],
     ['', '1:1', 'must be a mapping'],
     ['a: 1\na: 2', '2:1', 'not valid YAML'],

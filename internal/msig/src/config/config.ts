@@ -1,4 +1,4 @@
-import { LIMITS, PlatformError } from '@openeaap/kernel';
+import { LIMITS, MODEL_LIMIT_BOUNDS, MODEL_LIMIT_FIELDS, NO_MODEL_LIMITS, PlatformError } from '@openeaap/kernel';
 import type { RequestKind } from '../request/model-request.ts';
 import { REQUEST_KINDS } from '../request/model-request.ts';
 import { BACKEND_SIZES, BACKEND_TYPES, LIMIT_STORES, LIMIT_SUBJECTS, ROUTING_STRATEGIES } from './gateway-config.ts';
@@ -78,7 +78,7 @@ export function parseGatewayConfig(yamlText: string, env: Environment, file = 'c
     cache,
     semanticCache: parseSemanticCache(entries.get('semantic_cache'), backends),
     privacy,
-    limits: parseLimits(entries.get('limits')),
+    limits: parseLimits(entries.get('limits'), backends),
     limitsIn: parseLimitsIn(entries.get('limits_in'), cache),
   };
 }
@@ -353,8 +353,8 @@ function parseInternalHosts(place: YamlPlace): readonly string[] {
   return hosts === undefined ? [] : readStrings(hosts, 1_000).map((host) => host.toLowerCase());
 }
 
-function parseLimits(place: YamlPlace | undefined): readonly LimitConfig[] {
-  return place === undefined ? [] : readList(place, LIMITS_MAX).map(parseLimit);
+function parseLimits(place: YamlPlace | undefined, backends: readonly BackendConfig[]): readonly LimitConfig[] {
+  return place === undefined ? [] : readList(place, LIMITS_MAX).map((at) => parseLimit(at, backends));
 }
 
 function parseLimitsIn(place: YamlPlace | undefined, { redisUrl }: CacheConfig): GatewayConfig['limitsIn'] {
@@ -364,21 +364,19 @@ function parseLimitsIn(place: YamlPlace | undefined, { redisUrl }: CacheConfig):
   return store;
 }
 
-function parseLimit(place: YamlPlace): LimitConfig {
-  const entries = readMap(place, ['per', 'name', 'requests_per_minute', 'tokens_per_minute', 'tokens_per_day', 'usd_per_day', 'usd_per_month']);
+/** A whole life is that of a key, and the key has it. */
+const { usdTotal: _life, ...NOT_LIMITED } = NO_MODEL_LIMITS;
+const CONFIGURED_LIMITS = MODEL_LIMIT_FIELDS.filter(({ of }) => of !== 'usdTotal');
+
+function parseLimit(place: YamlPlace, backends: readonly BackendConfig[]): LimitConfig {
+  const names = CONFIGURED_LIMITS.map(({ name }) => name);
+  const entries = readMap(place, ['per', 'name', ...names]);
   const optional = optionalIn(entries);
-  const whole = count(Number.MAX_SAFE_INTEGER, 1);
-  const usd = (at: YamlPlace): number => readNumber(at, { min: 0.000001, max: 1_000_000_000 });
-  const limit: LimitConfig = {
-    per: readOneOf(required(entries, 'per', place), LIMIT_SUBJECTS),
-    name: optional<string | null>('name', readString, null),
-    requestsPerMinute: optional<number | null>('requests_per_minute', whole, null),
-    tokensPerMinute: optional<number | null>('tokens_per_minute', whole, null),
-    tokensPerDay: optional<number | null>('tokens_per_day', whole, null),
-    usdPerDay: optional<number | null>('usd_per_day', usd, null),
-    usdPerMonth: optional<number | null>('usd_per_month', usd, null),
-  };
-  const { per: _per, name: _name, ...amounts } = limit;
-  if (Object.values(amounts).every((amount) => amount === null)) throw yamlError(place, 'This limit limits nothing; give it requests_per_minute, tokens_per_minute, tokens_per_day, usd_per_day or usd_per_month.');
-  return limit;
+  const per = readOneOf(required(entries, 'per', place), LIMIT_SUBJECTS);
+  const amounts = CONFIGURED_LIMITS.map(({ of, name, unit }) => {
+    const { min, max } = MODEL_LIMIT_BOUNDS[unit];
+    return [of, optional<number | null>(name, unit === 'usd' ? (at) => readNumber(at, { min, max }) : count(max, min), null)] as const;
+  });
+  if (amounts.every(([, amount]) => amount === null)) throw yamlError(place, `This limit limits nothing; give it one of ${names.join(', ')}.`);
+  return { ...NOT_LIMITED, ...Object.fromEntries(amounts), per, name: optional<string | null>('name', (at) => (per === 'model' ? readBackendName(at, backends) : readString(at)), null) };
 }

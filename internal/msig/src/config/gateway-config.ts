@@ -1,3 +1,4 @@
+import type { ModelLimits } from '@openeaap/kernel';
 import type { RequestKind } from '../request/model-request.ts';
 
 export const ROUTING_STRATEGIES = ['cost_optimized', 'latency_optimized'] as const;
@@ -124,14 +125,8 @@ export interface PrivacyConfig {
 
 export const LIMIT_SUBJECTS = ['key', 'user', 'tenant', 'model'] as const;
 
-/** One limit. It holds for each subject of its kind, or for the one that `name` names. */
-export interface LimitConfig {
+/** One limit. It holds for each subject of its kind, or for the one that `name` names: a key (or its id), a user, a tenant, a backend. */
+export interface LimitConfig extends Omit<ModelLimits, 'usdTotal'> {
   readonly per: (typeof LIMIT_SUBJECTS)[number];
   readonly name: string | null;
-  /** Each null: not limited. */
-  readonly requestsPerMinute: number | null;
-  readonly tokensPerMinute: number | null;
-  readonly tokensPerDay: number | null;
-  readonly usdPerDay: number | null;
-  readonly usdPerMonth: number | null;
 }
