@@ -139,8 +139,8 @@ describe('a stream', () => {
 
   it('of a server that reports no usage has estimates, which say so', async () => {
     const { ask, parsed } = await setUp([stream(...ANSWER)]);
-    expect((await ask(USAGE)).usage).toEqual({ promptTokens: 2, completionTokens: 2, costUsdMicros: 0, estimated: true });
-    expect(parsed().at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 2, completion_tokens: 2, total_tokens: 4, estimated: true } });
+    expect((await ask(USAGE)).usage).toEqual({ promptTokens: 2, completionTokens: 4, costUsdMicros: 0, estimated: true });
+    expect(parsed().at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 2, completion_tokens: 4, total_tokens: 6, estimated: true } });
   });
 
   it('is mended where strict clients would trip: no role, no index, nulls, repeated ids', async () => {

@@ -1,10 +1,11 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonObject, JsonValue } from '@openeaap/kernel';
+import { latinLength } from '../request/estimate-usage.ts';
 import type { ModelRequest } from '../request/model-request.ts';
 
 /** What differs between the two kinds of completion. */
 export interface CompletionForm {
-  /** Characters in a choice that a model wrote. */
+  /** Characters in a choice that a model wrote, as `latinLength` counts them. */
   readonly charsOf: (choice: JsonObject) => number;
   /** A whole answer as the chunks of a stream that says the same; its usage is not among them. */
   readonly toChunks: (document: JsonObject) => readonly JsonObject[];
@@ -30,7 +31,7 @@ export const CHAT_FORM: CompletionForm = {
 };
 
 export const TEXT_FORM: CompletionForm = {
-  charsOf: ({ text }) => (typeof text === 'string' ? text.length : 0),
+  charsOf: ({ text }) => lengthOf(text),
   toChunks: (document) => {
     const { choices, usage: _usage, ...envelope } = document;
     return objectsOf(choices).map((choice, at) => ({ ...envelope, choices: [{ finish_reason: 'stop', ...choice, index: indexOf(choice, at) }] }));
@@ -66,4 +67,4 @@ function charsOfMessage(message: JsonValue | undefined): number {
 
 const charsOfCall = (part: JsonValue | undefined): number => (isJsonObject(part) ? lengthOf(part['name']) + lengthOf(part['arguments']) : 0);
 
-const lengthOf = (text: JsonValue | undefined): number => (typeof text === 'string' ? text.length : 0);
+const lengthOf = (text: JsonValue | undefined): number => (typeof text === 'string' ? latinLength(text) : 0);

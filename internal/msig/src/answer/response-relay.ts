@@ -1,7 +1,7 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonObject } from '@openeaap/kernel';
 import { invalidOutput } from '../backends/upstream-error.ts';
-import { estimateCompletionUsage } from '../request/estimate-usage.ts';
+import { estimateCompletionUsage, latinLength } from '../request/estimate-usage.ts';
 import type { ModelRequest } from '../request/model-request.ts';
 import { replaceMembers } from '../request/replace-members.ts';
 import { modelOf } from './answer-relay.ts';
@@ -33,7 +33,7 @@ export function createResponseRelay(request: ModelRequest, { context, onChunk }:
     const { type, delta, response: whole } = event;
     if (typeof type !== 'string') throw invalidOutput(context, 'sent an event without a type.');
     if (isJsonObject(whole)) response = whole;
-    if (typeof delta === 'string') answerChars += delta.length;
+    if (typeof delta === 'string') answerChars += latinLength(delta);
     if (END_TYPES.includes(type)) isFinished = true;
     outlet.put(/^\s*\{\s*"type"\s*:/.test(text) ? text : replaceMembers(text, { type: JSON.stringify(type) }));
   };
@@ -65,5 +65,5 @@ export function createResponseRelay(request: ModelRequest, { context, onChunk }:
 
 function charsOfOutput(response: JsonObject): number {
   const texts = objectsOf(response['output']).flatMap((item) => [item['arguments'], ...objectsOf(item['content']).map((part) => part['text'] ?? part['refusal'])]);
-  return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+  return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? latinLength(text) : 0), 0);
 }

@@ -2,7 +2,7 @@ import { PlatformError } from '@openeaap/kernel';
 import type { Access } from '../access.ts';
 import type { BackendConfig, GatewayConfig, Prices } from '../config/gateway-config.ts';
 import type { ModelRequest } from '../request/model-request.ts';
-import { CHARS_PER_TOKEN } from '../request/estimate-usage.ts';
+import { CHARS_PER_TOKEN, latinLength } from '../request/estimate-usage.ts';
 import type { Plan } from './fleet.ts';
 import { isSimple } from './is-simple.ts';
 import { createModelTable, DEFAULT_MODEL } from './model-table.ts';
@@ -85,7 +85,7 @@ function keepAble(able: Able, asked: Asked): Able {
 }
 
 function keepRoomy(able: Able, { request, facts }: Asked): Able {
-  if ([...able.backends, ...able.fallbacks].every((backend) => hasRoomForText(backend, request))) return able;
+  if (isShorterThanAny(able, request)) return able;
   const room = (share: number) => keep(able, ({ contextWindow }) => contextWindow === null || Math.ceil(facts().longestTokens * share) + (request.maxTokens ?? 0) <= contextWindow);
   const fitting = room(1);
   if (!isNobody(fitting)) return fitting;
@@ -100,8 +100,9 @@ function keepRoomy(able: Able, { request, facts }: Asked): Able {
 }
 
 /** The body is never shorter than the texts in it; most requests need not be walked through. */
-function hasRoomForText({ contextWindow }: BackendConfig, { text, maxTokens }: ModelRequest): boolean {
-  return contextWindow === null || text.length / CHARS_PER_TOKEN + (maxTokens ?? 0) <= contextWindow;
+function isShorterThanAny({ backends, fallbacks }: Able, { text, maxTokens }: ModelRequest): boolean {
+  const windows = [...backends, ...fallbacks].flatMap(({ contextWindow }) => contextWindow ?? []);
+  return windows.length === 0 || latinLength(text) / CHARS_PER_TOKEN + (maxTokens ?? 0) <= Math.min(...windows);
 }
 
 function keep({ backends, fallbacks }: Able, passes: (backend: BackendConfig) => boolean): Able {

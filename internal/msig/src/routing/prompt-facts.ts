@@ -1,6 +1,6 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonObject, JsonValue } from '@openeaap/kernel';
-import { CHARS_PER_TOKEN } from '../request/estimate-usage.ts';
+import { CHARS_PER_TOKEN, latinLength } from '../request/estimate-usage.ts';
 import type { ModelRequest } from '../request/model-request.ts';
 
 /** What routing wants to know of a request, from one walk through it. Tokens are estimated from lengths. */
@@ -20,6 +20,7 @@ export interface PromptFacts {
 }
 
 interface Tally {
+  /** As `latinLength` counts them. */
   chars: number;
   /** Of inputs that are given as token numbers. */
   tokens: number;
@@ -56,7 +57,7 @@ function tokensOf({ chars, tokens }: Tally): number {
 }
 
 function addText(tally: Tally, text: JsonValue | undefined): void {
-  if (typeof text === 'string') tally.chars += text.length;
+  if (typeof text === 'string') tally.chars += latinLength(text);
 }
 
 /** Chat's messages, or the items of a response's input. */
@@ -78,7 +79,7 @@ function addContent(tally: Tally, content: JsonValue | undefined): void {
   if (!Array.isArray(content)) return addText(tally, content);
   for (const part of content) {
     if (!isJsonObject(part)) continue;
-    if (typeof part['text'] === 'string') tally.chars += part['text'].length;
+    if (typeof part['text'] === 'string') tally.chars += latinLength(part['text']);
     else if (part['type'] !== 'refusal') tally.hasMedia = true;
   }
 }
@@ -107,7 +108,7 @@ function addInput(tally: Tally, input: JsonValue | undefined): void {
 
 /** Each text is embedded, or ranked beside the query, by itself. Returns the tokens of the longest. */
 function tallyInputs(tally: Tally, { input, documents, query }: JsonObject): number {
-  const chars = typeof query === 'string' ? query.length : 0;
+  const chars = typeof query === 'string' ? latinLength(query) : 0;
   let longest = 0;
   for (const text of listOf(input ?? documents)) {
     const own: Tally = { chars, tokens: 0, turns: 0, hasMedia: false, hasTools: false };

@@ -3,7 +3,7 @@ import type { ChatRequest, ChatToolCall } from '@openeaap/kernel';
 import type { Backend } from '../backends/backend.ts';
 import type { AskChat, ChatCall, ChatTryReply } from '../backends/chat-call.ts';
 import { completeByChat } from '../backends/complete-by-chat.ts';
-import { CHARS_PER_TOKEN, estimateUsage } from '../request/estimate-usage.ts';
+import { estimateUsage, takeTokens } from '../request/estimate-usage.ts';
 import { toReactAction, toReactAnswer } from './react-text.ts';
 import { readConversation } from './script-conversation.ts';
 import type { ScriptConversation } from './script-conversation.ts';
@@ -66,9 +66,7 @@ export function answerByScript(script: Script, request: ChatRequest): ScriptedAn
 function cutToTokens(answer: ScriptedAnswer, maxTokens: number): ScriptedAnswer {
   const { completionTokens } = estimateUsage({ model: '', messages: [] }, answer);
   if (completionTokens <= maxTokens) return answer;
-  // By code units, as they are counted; half of a pair at the end would be no text.
-  const content = answer.content.slice(0, maxTokens * CHARS_PER_TOKEN).replace(/[\uD800-\uDBFF]$/, '');
-  return { content, toolCalls: [], finishReason: 'length' };
+  return { content: takeTokens(answer.content, maxTokens), toolCalls: [], finishReason: 'length' };
 }
 
 function chooseRule(rules: readonly ScriptRule[], conversation: ScriptConversation): { readonly rule: ScriptRule; readonly calls: readonly ScriptCall[] } | null {
