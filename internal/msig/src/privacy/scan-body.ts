@@ -59,24 +59,34 @@ interface State {
   readonly taken: Set<string>;
 }
 
+/** A text or number, and where it stands. */
+interface Literal {
+  readonly place: Place;
+  readonly value: string;
+}
+
 /** Of the object or list that is being walked. */
 interface Frame {
-  /** Below a tool's schema: the names are the tool's, not the API's. */
+  /** In a schema: the names are the tool's, not the API's, and name no value. */
   readonly isSchema: boolean;
   /** Below a picture, a recording or a file. */
   readonly isMedia: boolean;
-  /** A list of secrets. */
+  /** Below the name of a secret. */
   readonly isSecret: boolean;
+  /** Below a member called `value`, and how many such literals came before. */
+  readonly isValue: boolean;
+  readonly before: number;
   /** `{"name": "password", "value": …}`, in whatever order. */
   isNamedSecret: boolean;
-  value: { readonly place: Place; readonly value: string } | null;
+  /** The literals of its members called `value`, as `[from, to)` among all such. */
+  readonly values: (readonly [from: number, to: number])[];
 }
 
-const ROOT: Frame = { isSchema: false, isMedia: false, isSecret: false, isNamedSecret: false, value: null };
+const ROOT: Frame = { isSchema: false, isMedia: false, isSecret: false, isValue: false, before: 0, isNamedSecret: false, values: [] };
 
+/** Members of the body that hold schemas, and what those are called. In any other place no name makes a schema. */
+const SCHEMA_ROOTS: ReadonlySet<unknown> = new Set(['tools', 'functions', 'response_format', 'text', 'structured_outputs', 'guided_json']);
 const SCHEMA_KEYS: ReadonlySet<unknown> = new Set(['parameters', 'schema', 'input_schema', 'output_schema', 'json', 'guided_json']);
-/** Where people's words are, no name makes a schema. */
-const CONTENT_KEYS: ReadonlySet<unknown> = new Set(['messages', 'input', 'prompt', 'documents', 'query']);
 const MEDIA_KEYS: ReadonlySet<unknown> = new Set([
   'image_url', 'input_audio', 'audio_url', 'video_url', 'file_url', 'file_data', 'file_id', 'file_ids', 'image_data', 'image_embeds', 'prompt_embeds', 'encrypted_content',
 ]);
@@ -98,27 +108,47 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
   const { scanner } = state;
   const edits = createEdits(state);
   const frames: Frame[] = [];
+  // Below members called `value`: whether they are secrets is known when the object around them ends.
+  const values: Literal[] = [];
   const isBody = level === 0;
   const inBody = (path: JsonPath): JsonPath => (isBody ? [...path] : outer);
+  const isSecretName = (key: string | number | undefined): boolean => typeof key === 'string' && scanner.isSecretKey(key);
+  const frameOf = (): Frame => frames.at(-1) ?? ROOT;
+
+  const noteValue = (literal: Literal, key: string | number | undefined): void => {
+    const frame = frameOf();
+    if (!frame.isValue && key !== 'value') return;
+    const to = values.push(literal);
+    if (key === 'value') frame.values.push([to - 1, to]);
+  };
+  const look = (place: Place, path: JsonPath, value: string): void => {
+    if (!isJsonText(value)) return edits.addFound(place, value);
+    if (level >= EGRESS_LIMITS.nestedTexts) throw new Unscannable(inBody(path), `JSON in more than ${EGRESS_LIMITS.nestedTexts} texts in one another`);
+    const nested = scanJson(value, { state, level: level + 1, outer: inBody(path) });
+    if (nested.length > 0) edits.add({ kind: 'nested', place, value, edits: nested });
+  };
 
   const visitor: JsonVisitor = {
-    open: (path, isList) => {
-      const parent = frames.at(-1) ?? ROOT;
+    open: (path) => {
+      const parent = frameOf();
       const key = path.at(-1);
-      const isSchema = parent.isSchema || (isBody && SCHEMA_KEYS.has(key) && !CONTENT_KEYS.has(path[0]));
+      const isSchema = parent.isSchema || (isBody && SCHEMA_KEYS.has(key) && SCHEMA_ROOTS.has(path[0]));
       frames.push({
         isSchema,
         isMedia: !isSchema && (parent.isMedia || (isBody && MEDIA_KEYS.has(key))),
-        isSecret: isList && typeof key === 'string' && scanner.isSecretKey(key),
+        isSecret: !isSchema && (parent.isSecret || isSecretName(key)),
+        isValue: parent.isValue || key === 'value',
+        before: values.length,
         isNamedSecret: false,
-        value: null,
+        values: [],
       });
     },
-    close: () => {
+    close: (path) => {
       const frame = frames.pop();
-      if (frame === undefined || !frame.isNamedSecret || frame.value === null) return;
-      edits.drop(frame.value.place);
-      edits.addSecret(frame.value.place, frame.value.value);
+      if (frame === undefined) return;
+      if (path.at(-1) === 'value') frameOf().values.push([frame.before, values.length]);
+      if (!frame.isNamedSecret) return;
+      for (const [from, to] of frame.values) for (const literal of values.slice(from, to)) edits.addSecret(literal);
     },
     key: (place, path) => {
       const key = String(path.at(-1));
@@ -126,34 +156,28 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
       edits.addFound(place, key);
     },
     number: (place, path) => {
-      const frame = frames.at(-1) ?? ROOT;
       const key = path.at(-1);
       if (isBody && isTokenId(path)) throw new Unscannable(path, 'a prompt of token ids');
       const digits = text.slice(place.start, place.end);
-      if (key === 'value') frame.value = { place, value: digits };
+      noteValue({ place, value: digits }, key);
       // Parameters of the request itself: a number there is the API's, and a seed is anything.
       if (isBody && path.length === 1 && (key === 'seed' || digits.length < NUMBER_CHARS)) return;
-      if (isSecretPlace(frame, key, scanner)) return edits.addSecret(place, digits);
       if (digits.length >= NUMBER_CHARS) edits.addFound(place, digits);
+      if (frameOf().isSecret || isSecretName(key)) edits.addSecret({ place, value: digits });
     },
     text: (place, path) => {
-      const frame = frames.at(-1) ?? ROOT;
+      const frame = frameOf();
       const key = path.at(-1);
       const value = decodeText(text, place);
       if (value === '') return;
-      if (isBody) {
-        refuseMedia({ path, value, frame });
-        if (isStructural({ path, value, isSchema: frame.isSchema, toolNames: state.toolNames })) return;
-      }
+      if (isBody) refuseMedia({ path, value, frame });
+      noteValue({ place, value }, key);
+      if (isBody && !frame.isSecret && isStructural({ path, value, isSchema: frame.isSchema, toolNames: state.toolNames })) return;
       if (isOpaque(value)) throw new Unscannable(inBody(path), 'text that carries bytes as base64');
       takeLookalikes(value, state);
       if ((key === 'name' || key === 'key') && scanner.isSecretKey(value)) frame.isNamedSecret = true;
-      if (key === 'value') frame.value = { place, value };
-      if (isSecretPlace(frame, key, scanner)) return edits.addSecret(place, value);
-      if (!isJsonText(value)) return edits.addFound(place, value);
-      if (level >= EGRESS_LIMITS.nestedTexts) throw new Unscannable(inBody(path), `JSON in more than ${EGRESS_LIMITS.nestedTexts} texts in one another`);
-      const nested = scanJson(value, { state, level: level + 1, outer: inBody(path) });
-      if (nested.length > 0) edits.add({ kind: 'nested', place, value, edits: nested });
+      look(place, path, value);
+      if (frame.isSecret || isSecretName(key)) edits.addSecret({ place, value });
     },
   };
   walkJson(text, visitor);
@@ -164,43 +188,53 @@ interface Edits {
   readonly add: (edit: Edit) => void;
   /** What the scanner finds in the value, if anything. */
   readonly addFound: (place: Place, value: string) => void;
-  /** All of the value. */
-  readonly addSecret: (place: Place, value: string) => void;
-  /** Takes back what was found at this place. */
-  readonly drop: (place: Place) => void;
+  /** All of the value, in place of what was found in it. */
+  readonly addSecret: (literal: Literal) => void;
   readonly inOrder: () => readonly Edit[];
 }
 
 function createEdits(state: State): Edits {
-  const edits: Edit[] = [];
-  const addText = (place: Place, value: string, findings: readonly Finding[]): void => {
-    state.findings += findings.length;
+  // By where they begin: at most one for each literal.
+  const edits = new Map<number, Edit>();
+  const secrets = new Set<number>();
+  const count = (rule: string): void => {
+    state.findings += 1;
     if (state.findings > EGRESS_LIMITS.findings) throw new Unscannable([], `a body with more than ${EGRESS_LIMITS.findings} findings`);
-    for (const { rule } of findings) state.found.set(rule, (state.found.get(rule) ?? 0) + 1);
-    edits.push({ kind: 'text', place, value, findings });
+    state.found.set(rule, (state.found.get(rule) ?? 0) + 1);
   };
   return {
-    add: (edit) => void edits.push(edit),
+    add: (edit) => void edits.set(edit.place.start, edit),
     addFound: (place, value) => {
       const findings = state.scanner.scan(value);
-      if (findings.length > 0) addText(place, value, findings);
+      for (const { rule } of findings) count(rule);
+      if (findings.length > 0) edits.set(place.start, { kind: 'text', place, value, findings });
     },
-    addSecret: (place, value) => addText(place, value, [{ start: 0, end: value.length, rule: 'secret', action: 'mask' }]),
-    drop: (place) => {
-      // Among the newest: all after it lies behind it.
-      const known = edits.findLastIndex((edit) => edit.place.start <= place.start);
-      if (edits[known]?.place.start === place.start) edits.splice(known, 1);
+    addSecret: ({ place, value }) => {
+      if (secrets.has(place.start)) return;
+      secrets.add(place.start);
+      const known = edits.get(place.start);
+      const removal = known === undefined ? null : removalIn(known);
+      if (removal === null) count(SECRET.rule);
+      edits.set(place.start, { kind: 'text', place, value, findings: [{ ...(removal ?? SECRET), start: 0, end: value.length }] });
     },
-    inOrder: () => edits.toSorted((a, b) => a.place.start - b.place.start),
+    inOrder: () => [...edits.values()].toSorted((a, b) => a.place.start - b.place.start),
   };
+}
+
+const SECRET = { rule: 'secret', action: 'mask' } as const;
+
+/** What the policy wants gone for good, wherever in the value: then no name of a secret may bring it back. */
+function removalIn(edit: Edit): Pick<Finding, 'rule' | 'action'> | null {
+  if (edit.kind === 'text') return edit.findings.find(({ action }) => action === 'redact') ?? null;
+  for (const inner of edit.edits) {
+    const removal = removalIn(inner);
+    if (removal !== null) return removal;
+  }
+  return null;
 }
 
 /** Fewer digits are no number of anything. */
 const NUMBER_CHARS = 7;
-
-function isSecretPlace(frame: Frame, key: string | number | undefined, scanner: Scanner): boolean {
-  return frame.isSecret || (typeof key === 'string' && scanner.isSecretKey(key));
-}
 
 const isTokenId = (path: JsonPath): boolean => path.length > 1 && TOKEN_KEYS.has(path[0]) && path.every((step, at) => at === 0 || typeof step === 'number');
 
