@@ -1,6 +1,6 @@
 import type { Static, TSchema } from '@fastify/type-provider-typebox';
 import type { Approval, Decision, LineageRef, Run, RunEvent, Step, TokenUsage } from '@openeaap/kernel';
-import { VERDICTS, approversAt } from '@openeaap/kernel';
+import { MODEL_LIMIT_FIELDS, VERDICTS, approversAt } from '@openeaap/kernel';
 import { toCursor } from './cursor.ts';
 import type {
   AgentDetail,
@@ -318,7 +318,6 @@ export function toUsageRowView(row: UsageRow): View<'UsageRowView'> {
 }
 
 export function toModelKeyView(key: ModelKeyItem): View<'ModelKeyView'> {
-  const { limits } = key;
   return {
     model_key_id: key.id,
     name: key.name,
@@ -329,14 +328,7 @@ export function toModelKeyView(key: ModelKeyItem): View<'ModelKeyView'> {
     sensitivity: key.sensitivity,
     labels: [...key.labels],
     priority: key.priority,
-    limits: {
-      requests_per_minute: limits.requestsPerMinute,
-      tokens_per_minute: limits.tokensPerMinute,
-      tokens_per_day: limits.tokensPerDay,
-      usd_per_day: limits.usdPerDay,
-      usd_per_month: limits.usdPerMonth,
-      usd_total: limits.usdTotal,
-    },
+    limits: Object.fromEntries(MODEL_LIMIT_FIELDS.map(({ of, name }) => [name, key.limits[of]])),
     expires_at: toTime(key.expiresAt),
     created_by: key.createdBy,
     created_at: key.createdAt.toISOString(),

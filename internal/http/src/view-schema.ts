@@ -1,7 +1,7 @@
 import type { Static, TSchema } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
 import type { JsonValue } from '@openeaap/kernel';
-import { CATCH_UPS, ERROR_CODES, OVERLAPS, PRIORITIES, RUN_EVENT_TYPES, RUN_STATUSES } from '@openeaap/kernel';
+import { CATCH_UPS, ERROR_CODES, MODEL_LIMIT_FIELDS, OVERLAPS, PRIORITIES, RUN_EVENT_TYPES, RUN_STATUSES } from '@openeaap/kernel';
 
 /**
  * What the API answers, in snake_case: one schema is the type of the mapper in `to-view.ts` and the
@@ -384,7 +384,9 @@ export const UsageRowView = component(
   Type.Object({ key: Text, runs: Type.Optional(Count), prompt_tokens: Count, completion_tokens: Count, cost_usd: Type.Number() }),
 );
 
-const Limit = (of: string) => Type.Union([Type.Number(), Type.Null()], { description: `${of}; null: not limited.` });
+const ModelLimitsView = Type.Unsafe<Readonly<Record<string, number | null>>>(
+  Type.Object(Object.fromEntries(MODEL_LIMIT_FIELDS.map(({ name, about }) => [name, Type.Union([Type.Number(), Type.Null()], { description: `${about}; null: not limited.` })]))),
+);
 
 const MODEL_KEY = {
   model_key_id: Uuid,
@@ -396,14 +398,7 @@ const MODEL_KEY = {
   sensitivity: Type.Integer({ minimum: 1, maximum: 3, description: 'What is asked with it counts as this secret: 1 Public, 2 Internal, 3 Confidential. Confidential content never goes to an external backend.' }),
   labels: Type.Array(Text, { description: 'Cached answers are shared among equal labels only.' }),
   priority: Type.Integer({ description: 'Lower is sooner.' }),
-  limits: Type.Object({
-    requests_per_minute: Limit('Requests in any minute'),
-    tokens_per_minute: Limit('Tokens in any minute'),
-    tokens_per_day: Limit('Tokens of a day of UTC'),
-    usd_per_day: Limit('Of a day of UTC'),
-    usd_per_month: Limit('Of a month of UTC'),
-    usd_total: Limit('In all its life'),
-  }),
+  limits: ModelLimitsView,
   expires_at: Nullable(Time),
   created_by: Text,
   created_at: Time,

@@ -51,8 +51,8 @@ test('list and show say what a key may do, and nothing that a terminal would obe
 
 test('update changes what is named; none lifts a limit, all opens all models', async () => {
   const to = await serve((_, response) => sendJson(response, 200, VIEW));
-  expect((await runInProcess(['model-key', 'update', 'ci', '--models', 'all', '--rpm', 'none', '--expires-at', 'none', ...to])).exitCode).toBe(0);
-  expect(sent()).toEqual([['PATCH /api/v1/model-keys/ci', { models: null, limits: { requests_per_minute: null }, expires_at: null }]]);
+  expect((await runInProcess(['model-key', 'update', 'ci', '--models', 'all', '--rpm', 'none', '--name', 'ci-2', '--expires-at', 'none', ...to])).exitCode).toBe(0);
+  expect(sent()).toEqual([['PATCH /api/v1/model-keys/ci', { name: 'ci-2', models: null, limits: { requests_per_minute: null }, expires_at: null }]]);
 });
 
 test('revoke says when it holds', async () => {
@@ -81,6 +81,7 @@ test.each([
   [['model-key', 'create'], "'name'"],
   [['model-key', 'create', 'ci', '--rpm', '0'], '--rpm must be a whole number'],
   [['model-key', 'create', 'ci', '--usd-per-month', '-5'], '--usd-per-month must be an amount of dollars'],
+  [['model-key', 'create', 'ci', '--usd-per-month', '9000001'], 'from 0.000001 to 9000000'],
   [['model-key', 'create', 'ci', '--models', 'a,,b'], '--models must be names'],
   [['model-key', 'create', 'ci', '--user', 'a', '--service', 'b'], 'cannot be used with'],
   [['model-key', 'create', 'ci', '--expires-at', 'x', '--expires-in-days', '1'], 'cannot be used with'],

@@ -1,5 +1,5 @@
-import { LIMITS } from '@openeaap/kernel';
-import type { JsonObject, JsonValue } from '@openeaap/kernel';
+import { LIMITS, MODEL_LIMIT_BOUNDS, MODEL_LIMIT_FIELDS } from '@openeaap/kernel';
+import type { JsonObject, JsonValue, ModelLimitField, ModelLimits } from '@openeaap/kernel';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { route } from '../api-client.ts';
@@ -12,21 +12,26 @@ import { toFields, toTable } from '../table.ts';
 import { fieldOf, listOf, objectOf, textOf } from '../view.ts';
 import { LIST_CEILING } from './run.ts';
 
-const COUNT_MAX = 1_000_000_000_000;
 const DAYS_MAX = 3_650;
 const DAY_S = 86_400;
 
-interface KeyOptions {
+/** What is typed often is short. */
+const SHORT = { requestsPerMinute: 'rpm', tokensPerMinute: 'tpm' } as const;
+type LimitOption = (typeof SHORT)[keyof typeof SHORT] | Exclude<keyof ModelLimits, keyof typeof SHORT>;
+
+const toOption = (of: keyof ModelLimits): LimitOption => (of === 'requestsPerMinute' || of === 'tokensPerMinute' ? SHORT[of] : of);
+const toFlag = ({ of, name }: ModelLimitField): string => `--${of in SHORT ? toOption(of) : name.replaceAll('_', '-')}`;
+
+interface KeyOptions extends Readonly<Partial<Record<LimitOption, string>>> {
   readonly models?: string;
   readonly sensitivity?: string;
   readonly labels?: string;
   readonly priority?: string;
-  readonly rpm?: string;
-  readonly tpm?: string;
-  readonly tokensPerDay?: string;
-  readonly usdPerDay?: string;
-  readonly usdPerMonth?: string;
-  readonly usdTotal?: string;
+}
+
+interface UpdateOptions extends KeyOptions {
+  readonly name?: string;
+  readonly expiresAt?: string;
 }
 
 interface CreateOptions extends KeyOptions {
@@ -45,6 +50,7 @@ export function addModelKeyCommands(program: Command, bind: Bind): void {
     .option('--expires-in-days <n>')
     .action(bind(createKey));
   withLimits(key.command('update <key>').description('change what is named; "none" lifts a limit'))
+    .option('--name <name>', 'another name')
     .option('--expires-at <time>', 'RFC 3339; none: never')
     .action(bind(updateKey));
   key
@@ -59,17 +65,12 @@ export function addModelKeyCommands(program: Command, bind: Bind): void {
 }
 
 function withLimits(command: Command): Command {
-  return command
+  command
     .option('--models <names>', 'backends, models and capabilities that may be asked for, with commas; all: all of them')
     .addOption(new Option('--sensitivity <level>', '1 Public, 2 Internal, 3 Confidential').choices(['1', '2', '3']))
     .option('--labels <groups>', 'access labels of what the holder reads, with commas')
-    .option('--priority <n>', 'lower is sooner')
-    .option('--rpm <n>', 'requests in a minute')
-    .option('--tpm <n>', 'tokens in a minute')
-    .option('--tokens-per-day <n>')
-    .option('--usd-per-day <usd>')
-    .option('--usd-per-month <usd>')
-    .option('--usd-total <usd>', 'in all its life');
+    .option('--priority <n>', 'lower is sooner');
+  return MODEL_LIMIT_FIELDS.reduce((to, field) => to.option(`${toFlag(field)} <${field.unit === 'usd' ? 'usd' : 'n'}>`, field.about.toLowerCase().replace('utc', 'UTC')), command);
 }
 
 const createKey: Handler<CreateOptions, [string]> = async (session, options, name) => {
@@ -83,8 +84,8 @@ const createKey: Handler<CreateOptions, [string]> = async (session, options, nam
   return EXIT.ok;
 };
 
-const updateKey: Handler<KeyOptions & { readonly expiresAt?: string }, [string]> = async (session, options, ref) => {
-  const body = { ...toFieldsBody(options), ...(options.expiresAt === undefined ? {} : { expires_at: options.expiresAt === 'none' ? null : options.expiresAt }) };
+const updateKey: Handler<UpdateOptions, [string]> = async (session, options, ref) => {
+  const body = { ...(options.name === undefined ? {} : { name: options.name }), ...toFieldsBody(options), ...(options.expiresAt === undefined ? {} : { expires_at: options.expiresAt === 'none' ? null : options.expiresAt }) };
   if (Object.keys(body).length === 0) throw usageError('There is nothing to change.', 'See "openeaap model-key update --help" for what can be.');
   const api = await session.connect();
   const reply = await api.request({ method: 'PATCH', path: route('model-keys', ref), body });
@@ -122,14 +123,13 @@ const revokeKey: Handler<object, [string]> = async (session, _options, ref) => {
 };
 
 function toFieldsBody(options: KeyOptions): JsonObject {
-  const limits: JsonObject = {
-    ...limitOf('requests_per_minute', options.rpm, (text) => parseWhole(text, '--rpm', 1, COUNT_MAX)),
-    ...limitOf('tokens_per_minute', options.tpm, (text) => parseWhole(text, '--tpm', 1, COUNT_MAX)),
-    ...limitOf('tokens_per_day', options.tokensPerDay, (text) => parseWhole(text, '--tokens-per-day', 1, COUNT_MAX)),
-    ...limitOf('usd_per_day', options.usdPerDay, (text) => parseUsd(text, '--usd-per-day')),
-    ...limitOf('usd_per_month', options.usdPerMonth, (text) => parseUsd(text, '--usd-per-month')),
-    ...limitOf('usd_total', options.usdTotal, (text) => parseUsd(text, '--usd-total')),
-  };
+  const limits: JsonObject = Object.fromEntries(
+    MODEL_LIMIT_FIELDS.flatMap((field) => {
+      const text = options[toOption(field.of)];
+      // null lifts a limit.
+      return text === undefined ? [] : [[field.name, text === 'none' ? null : parseAmount(text, field)]];
+    }),
+  );
   return {
     ...(options.models === undefined ? {} : { models: options.models === 'all' ? null : toNames(options.models, '--models') }),
     ...(options.sensitivity === undefined ? {} : { sensitivity: Number(options.sensitivity) }),
@@ -139,16 +139,12 @@ function toFieldsBody(options: KeyOptions): JsonObject {
   };
 }
 
-/** null lifts a limit. */
-function limitOf(field: string, text: string | undefined, parse: (text: string) => number): JsonObject {
-  if (text === undefined) return {};
-  return { [field]: text === 'none' ? null : parse(text) };
-}
-
-function parseUsd(text: string, flag: string): number {
+function parseAmount(text: string, field: ModelLimitField): number {
+  const [flag, { min, max }] = [toFlag(field), MODEL_LIMIT_BOUNDS[field.unit]];
+  if (field.unit !== 'usd') return parseWhole(text, flag, min, max);
   const value = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (value > 0) return value;
-  throw usageError(`${flag} must be an amount of dollars above 0, e.g. 12.50, not "${text}".`);
+  if (value >= min && value <= max) return value;
+  throw usageError(`${flag} must be an amount of dollars from ${min} to ${max}, e.g. 12.50, not "${text}".`);
 }
 
 function toNames(text: string, flag: string): JsonValue {

@@ -31,8 +31,8 @@ export interface PlatformContext {
   readonly registry: Registry;
   readonly plugins: PluginKeeper;
   readonly gateway: Gateway;
-  /** Where this node remembers virtual keys; not set: nowhere. */
-  readonly modelKeys?: Pick<KeyResolver, 'forget'>;
+  /** Where this node remembers virtual keys. */
+  readonly modelKeys: Pick<KeyResolver, 'forget'>;
   readonly hub: EventHub;
   readonly retrieve: ReturnType<typeof createRetrieve>;
   readonly knowledge: ReadKnowledge;

@@ -98,7 +98,7 @@ describe('virtual keys', () => {
   test('a key ends by itself', async () => {
     const { key } = await port.createModelKey(ALICE, toRequest('short', { expiry: { kind: 'after', delayMs: 60_000 } }));
     expect(key.status).toBe('active');
-    const later = createModelKeyPort({ pool, lane, ids: randomIds, clock: { ...systemClock, now: () => new Date(Date.now() + 61_000) } });
+    const later = createModelKeyPort({ pool, lane, ids: randomIds, modelKeys: { forget: () => undefined }, clock: { ...systemClock, now: () => new Date(Date.now() + 61_000) } });
     expect((await later.getModelKey(ALICE, 'short')).status).toBe('expired');
     await expect(port.createModelKey(ALICE, toRequest('past', { expiry: { kind: 'at', at: new Date(Date.now() - 1) } }))).rejects.toMatchObject({ code: 'invalid_input', details: { field: 'expires_at' } });
   });

@@ -1,5 +1,5 @@
 import type { AuditFact, JsonObject, JsonValue, ModelKey, ModelKeySpec, ModelLimits } from '@openeaap/kernel';
-import { PlatformError, isUuid } from '@openeaap/kernel';
+import { isUuid, MODEL_LIMIT_FIELDS, PlatformError } from '@openeaap/kernel';
 import type { Caller, CreateModelKeyRequest, ModelKeyChange, ModelKeyItem, ModelKeyPort } from '@openeaap/http';
 import { actsForOthers } from '@openeaap/http';
 import { newModelKeySecret } from '@openeaap/msig';
@@ -33,7 +33,7 @@ export function createModelKeyPort(context: Context): ModelKeyPort {
       const key = await ownKey(context, caller, ref);
       if (key.revokedAt !== null) return toItem(context, key);
       await context.lane.withAudit([toFact(caller, key, 'revoked', null)], async (db, rows) => ((await revokeModelKey(db, key.tenantId, key.id)) === null ? null : appendAudit(db, rows)));
-      context.modelKeys?.forget(key.id);
+      context.modelKeys.forget(key.id);
       return toItem(context, await ownKey(context, caller, key.id));
     },
     getModelUsage: (caller, query) =>
@@ -86,7 +86,7 @@ async function update(context: Context, caller: Caller, ref: string, change: Mod
     return saved.key === null ? null : appendAudit(db, rows);
   });
   if (saved.key === null) throw new PlatformError('conflict', 'Somebody else has changed or revoked the model key at this moment. Look at it again.');
-  context.modelKeys?.forget(key.id);
+  context.modelKeys.forget(key.id);
   return toItem(context, saved.key);
 }
 
@@ -136,7 +136,7 @@ function toChangeText({ name, models, sensitivity, labels, priority, limits, exp
   return Object.fromEntries(Object.entries(fields).flatMap(([field, value]) => (value === undefined ? [] : [[field, value]])));
 }
 
-const toLimitText = (limits: Partial<ModelLimits>): JsonObject => Object.fromEntries(Object.entries(limits).map(([field, value]) => [field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]));
+const toLimitText = (limits: Partial<ModelLimits>): JsonObject => Object.fromEntries(MODEL_LIMIT_FIELDS.flatMap(({ of, name }) => (limits[of] === undefined ? [] : [[name, limits[of]]])));
 
 function toFact(caller: Caller, key: Pick<ModelKey, 'id' | 'name' | 'owner'>, outcome: string, input: JsonValue | null): AuditFact {
   return {

@@ -1,7 +1,7 @@
 import type { Static } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
-import type { ModelLimits, Sensitivity } from '@openeaap/kernel';
-import { isUuid, NO_MODEL_LIMITS, PlatformError } from '@openeaap/kernel';
+import type { ModelLimitField, ModelLimitName, ModelLimits, Sensitivity } from '@openeaap/kernel';
+import { isUuid, MODEL_LIMIT_BOUNDS, MODEL_LIMIT_FIELDS, NO_MODEL_LIMITS, PlatformError } from '@openeaap/kernel';
 import type { Caller, CreateModelKeyRequest, ModelKeyChange } from '../port.ts';
 import { NAME_CHARS, NAME_PATTERN, PAGE, Strict, toPageRequest } from '../request-schema.ts';
 import type { Routes } from '../route-context.ts';
@@ -16,21 +16,15 @@ const MODELS_MAX = 256;
 const LABELS_MAX = 64;
 /** vLLM takes any integer; so many steps are enough for people. */
 const PRIORITY_MAX = 1_000;
-/** Above it a double stops counting single nano-dollars. */
-const USD_MAX = 9_000_000;
 const EXPIRY_MAX_S = 315_360_000;
 
-const Whole = (description: string) => Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), Type.Null()], { description }));
-const Usd = (description: string) => Type.Optional(Type.Union([Type.Number({ minimum: 0.000_001, maximum: USD_MAX }), Type.Null()], { description }));
+const limitOf = ({ unit, about }: ModelLimitField) => {
+  const { min: minimum, max: maximum } = MODEL_LIMIT_BOUNDS[unit];
+  const number = unit === 'usd' ? Type.Number({ minimum, maximum }) : Type.Integer({ minimum, maximum });
+  return Type.Optional(Type.Union([number, Type.Null()], { description: `${about}.` }));
+};
 
-const LIMITS = Strict({
-  requests_per_minute: Whole('Requests in a sliding minute.'),
-  tokens_per_minute: Whole('Tokens of prompt and answer in a sliding minute.'),
-  tokens_per_day: Whole('Of a day of UTC.'),
-  usd_per_day: Usd('Of a day of UTC.'),
-  usd_per_month: Usd('Of a month of UTC.'),
-  usd_total: Usd('In all its life.'),
-});
+const LIMITS = Type.Unsafe<Readonly<Partial<Record<ModelLimitName, number | null>>>>(Strict(Object.fromEntries(MODEL_LIMIT_FIELDS.map((field) => [field.name, limitOf(field)]))));
 
 const FIELDS = {
   name: Type.String({ minLength: 1, maxLength: KEY_NAME_CHARS, pattern: NAME_PATTERN, description: 'Unique name of the key.' }),
@@ -178,15 +172,7 @@ function toChange(body: Static<typeof UpdateBody>): ModelKeyChange {
 }
 
 function toLimits(limits: Static<typeof LIMITS> = {}): Partial<ModelLimits> {
-  const named: Partial<Record<keyof ModelLimits, number | null | undefined>> = {
-    requestsPerMinute: limits.requests_per_minute,
-    tokensPerMinute: limits.tokens_per_minute,
-    tokensPerDay: limits.tokens_per_day,
-    usdPerDay: limits.usd_per_day,
-    usdPerMonth: limits.usd_per_month,
-    usdTotal: limits.usd_total,
-  };
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(MODEL_LIMIT_FIELDS.flatMap(({ of, name }) => (limits[name] === undefined ? [] : [[of, limits[name]]])));
 }
 
 /** In `/model-keys/{model_key_id}` a UUID is always an id. */

@@ -1,5 +1,5 @@
-import type { ModelKey, ModelLimits } from '@openeaap/kernel';
-import { NO_MODEL_LIMITS } from '@openeaap/kernel';
+import type { ModelKey, ModelLimitName, ModelLimits } from '@openeaap/kernel';
+import { MODEL_LIMIT_FIELDS, NO_MODEL_LIMITS } from '@openeaap/kernel';
 import { toSensitivity } from '../rows.ts';
 
 export interface ModelKeyRow {
@@ -23,19 +23,10 @@ export interface ModelKeyRow {
 }
 
 /** Only what is limited. */
-export type StoredLimits = Readonly<Partial<Record<(typeof FIELDS)[number][0], number>>>;
-
-const FIELDS = [
-  ['requests_per_minute', 'requestsPerMinute'],
-  ['tokens_per_minute', 'tokensPerMinute'],
-  ['tokens_per_day', 'tokensPerDay'],
-  ['usd_per_day', 'usdPerDay'],
-  ['usd_per_month', 'usdPerMonth'],
-  ['usd_total', 'usdTotal'],
-] as const satisfies readonly (readonly [string, keyof ModelLimits])[];
+export type StoredLimits = Readonly<Partial<Record<ModelLimitName, number>>>;
 
 export function toStoredLimits(limits: ModelLimits): StoredLimits {
-  return Object.fromEntries(FIELDS.flatMap(([stored, field]) => (limits[field] === null ? [] : [[stored, limits[field]]])));
+  return Object.fromEntries(MODEL_LIMIT_FIELDS.flatMap(({ of, name }) => (limits[of] === null ? [] : [[name, limits[of]]])));
 }
 
 export function toModelKey(row: ModelKeyRow): ModelKey {
@@ -49,7 +40,7 @@ export function toModelKey(row: ModelKeyRow): ModelKey {
     sensitivity: toSensitivity(row.sensitivity),
     labels: row.labels,
     priority: row.priority,
-    limits: { ...NO_MODEL_LIMITS, ...Object.fromEntries(FIELDS.map(([stored, field]) => [field, row.limits[stored] ?? null])) },
+    limits: { ...NO_MODEL_LIMITS, ...Object.fromEntries(MODEL_LIMIT_FIELDS.map(({ of, name }) => [of, row.limits[name] ?? null])) },
     expiresAt: row.expires_at,
     createdBy: row.created_by,
     createdAt: row.created_at,
