@@ -162,7 +162,7 @@ describe('requests with an equal beginning', () => {
   it('leave a server whose cache is full while requests wait', async () => {
     const backend = aBackend('b', { endpoints: servers(2) });
     let full = '';
-    const fleet = aFleet(aConfig([backend]), { readLoad: (endpoint) => ({ running: 1, waiting: endpoint === full ? 1 : 0, kvCacheUsage: endpoint === full ? 0.97 : 0.2, prefixHitRatio: null, loraAdapters: [], atMs: 0 }) });
+    const fleet = aFleet(aConfig([backend]), { readLoad: (endpoint) => ({ running: 1, waiting: endpoint === full ? 1 : 0, kvCacheUsage: endpoint === full ? 0.97 : 0.2, atMs: 0 }) });
     const request = conversation(1, 1);
     const ask = async () => {
       const place = await fleet.at(backend, { request });

@@ -192,7 +192,7 @@ describe('latency_optimized', () => {
   });
 
   it('counts in who has much to do, here and by its own numbers', async () => {
-    const busy = { running: 16, waiting: 0, kvCacheUsage: 0, prefixHitRatio: null, loraAdapters: [], atMs: 0 };
+    const busy = { running: 16, waiting: 0, kvCacheUsage: 0, atMs: 0 };
     let load: VllmLoad = busy;
     const fleet = aFleet(aConfig([a, b], { routingStrategy: 'latency_optimized' }), { readLoad: (endpoint) => (endpoint === 'http://a:8000' ? load : null) });
     await fleet.ask(a, answered(100));

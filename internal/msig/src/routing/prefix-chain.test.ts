@@ -45,6 +45,9 @@ describe('the chain of a prompt', () => {
     const other: readonly (readonly [JsonObject, Options])[] = [[body, { access: { tenantId: 't2' } }], [body, { model: 'law' }], [{ ...body, tools: [{ type: 'function', function: { name: 'look' } }] }, {}]];
     for (const [changed, options] of other) expect(common(chainOf(changed, options), chainOf(body))).toBe(0);
     expect(chainOf(body, { access: { keyId: 'k2' } })).toEqual(chainOf(body));
+    // A step has no key: its person's.
+    expect(chainOf(body, { sharing: 'key', access: { userId: 'u2' } })).not.toEqual(chainOf(body, { sharing: 'key' }));
+    expect(chainOf(body, { sharing: 'key', access: { userId: 'u2', keyId: 'k1' } })).toEqual(chainOf(body, { sharing: 'key', access: { keyId: 'k1' } }));
     expect(chainOf(body, { sharing: 'key', access: { keyId: 'k2' } })).not.toEqual(chainOf(body, { sharing: 'key', access: { keyId: 'k1' } }));
     expect(chainOf(body, { sharing: 'all', access: { tenantId: 't2' } })).toEqual(chainOf(body, { sharing: 'all' }));
   });

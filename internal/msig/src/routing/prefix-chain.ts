@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '@openeaap/kernel';
 import type { Access } from '../access.ts';
 import type { BackendConfig } from '../config/gateway-config.ts';
 import type { ModelRequest } from '../request/model-request.ts';
+import { cacheOwnerOf } from '../vllm/cache-owner.ts';
 
 /**
  * Hashes of the beginnings of a prompt: the n-th is of its first n blocks. Two prompts share their
@@ -35,8 +36,7 @@ export function prefixChainOf(request: ModelRequest, { backend, access, blockCha
 
 /** What the server's cache tells apart besides the text: whose salt, which adapter, which tools (templates put them first). */
 function seedOf({ model, body }: ModelRequest, { vllm, adapters }: PrefixOptions['backend'], access: Access): string {
-  const whose = { all: '', tenant: access.tenantId, key: `${access.tenantId}\n${access.keyId ?? ''}` }[vllm.cacheSharing];
-  return JSON.stringify([whose, adapters.includes(model) ? model : '', toolNames(body)]);
+  return JSON.stringify([cacheOwnerOf(access, vllm.cacheSharing), adapters.includes(model) ? model : '', toolNames(body)]);
 }
 
 function toolNames({ tools }: JsonObject): readonly JsonValue[] {

@@ -32,7 +32,7 @@ export interface LoadReader {
 const READ_TIMEOUT_MS = 2_000;
 /** A real page is about 100 KB. */
 const PAGE_BYTES_MAX = 4_194_304;
-/** Intervals after which a load is believed no more. */
+/** Intervals, and the time of a read, after which a load is believed no more. */
 const BELIEVED_INTERVALS = 3;
 
 interface Reading extends ReadServer {

@@ -4,9 +4,6 @@ export interface VllmLoad {
   readonly waiting: number;
   /** 0 to 1. */
   readonly kvCacheUsage: number;
-  /** Share of prompt tokens that its prefix cache had, over its life; null: it does not say. */
-  readonly prefixHitRatio: number | null;
-  readonly loraAdapters: readonly string[];
   readonly atMs: number;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseVllmMetrics } from './metrics.ts';
 
-/** Lines of a real 0.32 with a LoRA request just done. */
+/** Lines of a real 0.32. */
 const REAL = `# HELP python_gc_objects_collected_total Objects collected during gc
 # TYPE python_gc_objects_collected_total counter
 python_gc_objects_collected_total{generation="0"} 20714.0
@@ -25,8 +25,8 @@ vllm:lora_requests_info{max_lora="1",running_lora_adapters="gone",waiting_lora_a
 `;
 
 describe('the metrics of a vLLM server', () => {
-  it('tell the load, and of its adapters those that were true last', () => {
-    expect(parseVllmMetrics(REAL, 5)).toEqual({ running: 3, waiting: 2, kvCacheUsage: 0.25, prefixHitRatio: 0.25, loraAdapters: ['lora-a', 'lora-b'], atMs: 5 });
+  it('tell the load', () => {
+    expect(parseVllmMetrics(REAL, 5)).toEqual({ running: 3, waiting: 2, kvCacheUsage: 0.25, atMs: 5 });
   });
 
   it('are summed over the engines of one server; the fullest cache counts', () => {
@@ -35,13 +35,9 @@ describe('the metrics of a vLLM server', () => {
   });
 
   it('are understood under the names of older servers, and not counted twice under both', () => {
-    const old = 'vllm:num_requests_running 1\nvllm:gpu_cache_usage_perc{model_name="m"} 0.5\nvllm:gpu_prefix_cache_queries_total{model_name="m"} 10\nvllm:gpu_prefix_cache_hits_total{model_name="m"} 5\n';
-    expect(parseVllmMetrics(old, 0)).toMatchObject({ running: 1, waiting: 0, kvCacheUsage: 0.5, prefixHitRatio: 0.5 });
-    expect(parseVllmMetrics(`${old}vllm:prefix_cache_queries_total 10\nvllm:prefix_cache_hits_total 1\n`, 0)).toMatchObject({ prefixHitRatio: 0.1 });
-  });
-
-  it('say nothing of hits before the first prompt', () => {
-    expect(parseVllmMetrics('vllm:num_requests_running 0\nvllm:prefix_cache_queries_total 0\n', 0)).toMatchObject({ prefixHitRatio: null });
+    const old = 'vllm:num_requests_running 1\nvllm:gpu_cache_usage_perc{model_name="m"} 0.5\n';
+    expect(parseVllmMetrics(old, 0)).toMatchObject({ running: 1, waiting: 0, kvCacheUsage: 0.5 });
+    expect(parseVllmMetrics(`${old}vllm:kv_cache_usage_perc 0.1\n`, 0)).toMatchObject({ kvCacheUsage: 0.1 });
   });
 
   it.each(['', 'not found', '<html>vllm:num_requests_running 1', 'vllm:num_requests_running NaN\n', 'vllm:num_requests_running{engine="0"} +Inf\n', 'vllm:num_requests_running -1', 'vllm:num_requests_running{engine="0" 1x'])('are none in %j', (page) => {
@@ -49,7 +45,7 @@ describe('the metrics of a vLLM server', () => {
   });
 
   it('bring no odd number into the routing', () => {
-    expect(parseVllmMetrics('vllm:num_requests_running 1\nvllm:kv_cache_usage_perc 7\nvllm:num_requests_waiting NaN\nvllm:prefix_cache_queries_total 1\nvllm:prefix_cache_hits_total 9', 0)).toMatchObject({ waiting: 0, kvCacheUsage: 1, prefixHitRatio: 1 });
+    expect(parseVllmMetrics('vllm:num_requests_running 1\nvllm:kv_cache_usage_perc 7\nvllm:num_requests_waiting NaN', 0)).toMatchObject({ waiting: 0, kvCacheUsage: 1 });
   });
 
   it('are read once, however long the page', () => {

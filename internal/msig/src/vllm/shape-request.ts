@@ -4,6 +4,7 @@ import type { JsonObject } from '@openeaap/kernel';
 import type { Access } from '../access.ts';
 import type { VllmConfig } from '../config/gateway-config.ts';
 import type { ModelRequest, RequestKind } from '../request/model-request.ts';
+import { cacheOwnerOf } from './cache-owner.ts';
 
 export interface VllmShape {
   readonly access: Access;
@@ -22,7 +23,7 @@ export function shapeForVllm(request: ModelRequest, { access, config, saltKey }:
   refuseOperatorMembers(request);
   return {
     ...takenOut(request.body),
-    cache_salt: config.cacheSharing === 'all' ? null : `"${cacheSalt(config.cacheSharing, access, saltKey)}"`,
+    cache_salt: config.cacheSharing === 'all' ? null : `"${cacheSalt(cacheOwnerOf(access, config.cacheSharing), saltKey)}"`,
     priority: config.priority ? String(access.priority ?? 0) : null,
     ...OF_KIND[request.kind],
   };
@@ -37,11 +38,9 @@ const OF_KIND: Readonly<Record<RequestKind, Readonly<Record<string, string | nul
   responses: { store: 'false' },
 };
 
-/** 43 characters of base64url, as many as vLLM advises. JSON keeps "a","bc" and "ab","c" apart. */
-function cacheSalt(sharing: 'tenant' | 'key', { tenantId, keyId = '', userId }: Access, saltKey: string | Buffer): string {
-  // A step's credential is no key; its runs share with those of the same person.
-  const whose = sharing === 'tenant' ? [tenantId] : keyId === '' ? [tenantId, 'user', userId] : [tenantId, 'key', keyId];
-  return createHmac('sha256', saltKey).update(JSON.stringify(['vllm cache_salt', ...whose])).digest('base64url');
+/** 43 characters of base64url, as many as vLLM advises. */
+function cacheSalt(owner: readonly string[], saltKey: string | Buffer): string {
+  return createHmac('sha256', saltKey).update(JSON.stringify(['vllm cache_salt', ...owner])).digest('base64url');
 }
 
 const CURE_LEAVE_OUT = 'Leave it out.';
