@@ -1,5 +1,6 @@
 import { OPAQUE_IDS } from './builtin-rules.ts';
 import type { BuiltinRule } from './builtin-rules.ts';
+import { foldFullWidth } from './normalise.ts';
 
 /** What a recogniser of the built-in pack has found: `[start, end)` in UTF-16 units. */
 export interface BuiltinMatch {
@@ -44,9 +45,4 @@ type Range = readonly [start: number, end: number];
 
 function findOpaqueIds(text: string): readonly Range[] {
   return Array.from(text.matchAll(OPAQUE_IDS), (match): Range => [match.index, match.index + match[0].length]);
-}
-
-/** Full-width digits and letters, as Chinese keyboards make them, unit by unit, so that offsets stay the same. */
-function foldFullWidth(text: string): string {
-  return text.replace(/[\uFF01-\uFF5E]/g, (char) => String.fromCharCode(char.charCodeAt(0) - 0xfee0));
 }

@@ -4,9 +4,15 @@ export interface View {
   readonly text: string;
 }
 
-/** Zero-width, joiners, bidi controls, soft hyphen, variation selectors: they draw nothing. */
-const INVISIBLE =
-  /\u00AD|\u034F|\u061C|\u115F|\u1160|\u17B4|\u17B5|[\u180B-\u180E]|[\u200B-\u200F]|[\u202A-\u202E]|[\u2060-\u206F]|\u3164|[\uFE00-\uFE0F]|\uFEFF|\uFFA0|[\u{E0100}-\u{E01EF}]/gu;
+/**
+ * Draws nothing, or is no character at all: zero-width spaces, joiners, bidi controls, fillers, tags,
+ * variation selectors, control characters, halves of pairs. Lines and tabs are what they are.
+ */
+const UNSEEN = /[\p{DI}\p{Cf}\p{Cc}\p{Cs}](?<![\t\n\r])/gu;
+const BLANKS = /\p{Zs}/gu;
+/** The minus sign too, which is no dash to Unicode. */
+const DASHES = /[\p{Pd}\u2212]/gu;
+const FULL_WIDTH = /[\uFF01-\uFF5E]/g;
 /** Unicode tags mirror ASCII and draw nothing: a whole message can be written in them. */
 const TAGS = /[\u{E0020}-\u{E007E}]/gu;
 const MARKS = /\p{Mn}/gu;
@@ -27,8 +33,9 @@ const LEET: Readonly<Record<string, string>> = { '0': 'o', '1': 'i', '3': 'e', '
 /** Lower case, compatibility forms folded, look-alikes folded, nothing invisible, blanks single. */
 export function fold(text: string): string {
   return text
-    .replace(INVISIBLE, '')
-    .replace(TAGS, '')
+    // Control characters that part words.
+    .replace(/[\v\f\u0085]/g, ' ')
+    .replace(UNSEEN, '')
     .normalize('NFKD')
     .replace(MARKS, '')
     .normalize('NFKC')
@@ -38,6 +45,32 @@ export function fold(text: string): string {
     .replace(/[“”«»]/g, '"')
     .replace(/[ \t\u00A0\u3000]+/g, ' ');
 }
+
+/** Full-width digits, letters and signs, as Chinese keyboards make them, unit by unit, so that offsets stay the same. */
+export function foldFullWidth(text: string): string {
+  return text.replace(FULL_WIDTH, (char) => String.fromCharCode(char.charCodeAt(0) - 0xfee0));
+}
+
+/** A text without its disguise. */
+export interface PlainText {
+  readonly text: string;
+  /** Places of what is not in it any more, in UTF-16 units of the text as it was. */
+  readonly removed: readonly number[];
+}
+
+/** Dashes and blanks are plain, and nothing is unseen; null: the text was so already. */
+export function toPlainText(text: string): PlainText | null {
+  if (!MAYBE_ODD.test(text)) return null;
+  // What is longer than its plain sign is filled up with what is then taken out.
+  const signs = text.replace(BLANKS, ' ').replace(DASHES, (dash) => '-'.padEnd(dash.length, SOFT_HYPHEN));
+  const removed = Array.from(signs.matchAll(UNSEEN), ({ index, 0: char }) => (char.length === 1 ? [index] : [index, index + 1])).flat();
+  const plain = removed.length === 0 ? signs : signs.replace(UNSEEN, '');
+  return plain === text ? null : { text: plain, removed };
+}
+
+/** Every text with something odd has one of these, and most texts have none: a fast look. */
+const MAYBE_ODD = /[^\t\n\r -~\u4E00-\u9FFF\u3001\u3002]/;
+const SOFT_HYPHEN = '\u00AD';
 
 /** What the text says in Unicode tags, or ''. */
 export function readTags(text: string): string {

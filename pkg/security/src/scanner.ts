@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { BUILTIN_RULES, isSecretKey } from './builtin-rules.ts';
 import { findBuiltin } from './find-spans.ts';
 import { SECURITY_LIMITS } from './limits.ts';
+import { foldFullWidth, toPlainText } from './normalise.ts';
 import type { PiiAction, PiiRule } from './pii.ts';
 import { compileRegex } from './regex.ts';
 import type { UserRegex } from './regex.ts';
@@ -37,15 +38,24 @@ export function createScanner({ policyRules, builtin }: ScannerOptions): Scanner
   const builtinRules = builtin ? BUILTIN_RULES : [];
   const clean = createCleanTexts();
 
+  const findByPolicy = (text: string): readonly Ranked[] => groups.flatMap((group) => findPolicy(text, group));
   const findAll = (text: string): readonly Ranked[] => [
-    ...groups.flatMap((group) => findPolicy(text, group)),
+    ...findByPolicy(text),
     ...findBuiltin(text, builtinRules).map(({ start, end, rule }): Ranked => ({ start, end, rule: rule.kind, action: 'mask', rank: RANKS.builtin })),
   ];
+  /** What shows only when the text is read as a model would. */
+  const findDisguised = (text: string): readonly Ranked[] => {
+    const folded = foldFullWidth(text);
+    const plain = toPlainText(folded);
+    // The built-in recognisers fold by themselves.
+    if (plain === null) return folded === text ? [] : findByPolicy(folded);
+    return findAll(plain.text).map((each) => ({ ...each, start: toOriginal(each.start, plain.removed), end: toOriginal(each.end - 1, plain.removed) + 1 }));
+  };
   return {
     scan: (text) => {
       const key = clean.keyOf(text);
       if (clean.has(key)) return [];
-      const found = [...findAll(text), ...findDisguised(text, findAll)];
+      const found = [...findAll(text), ...findDisguised(text)];
       if (found.length === 0) clean.add(key);
       return mergeOverlaps(found);
     },
@@ -103,26 +113,6 @@ function findPolicy(text: string, { rules, any }: RuleGroup): readonly Ranked[] 
   return rules.flatMap(({ rule, regex }) =>
     regex.spans(text).map(([start, end]): Ranked => ({ start, end, rule: rule.name, action: rule.action, rank: rule.action === 'redact' ? RANKS.redact : RANKS.policy })),
   );
-}
-
-/** Draw nothing, or no character at all: a number that one of them stands in is read as a number by a model. */
-const UNSEEN = /[\0\u00AD\u200B-\u200F\u2060-\u2064\uFEFF]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
-const UNSEEN_ALL = new RegExp(UNSEEN, 'g');
-/** Every text with one of them has this too, and most have not: a fast look. */
-const MAYBE_UNSEEN = /[\0\u00AD\u200B-\u200F\u2060-\u2064\uFEFF\uD800-\uDFFF]/;
-const ODD_SPACES = /[\u00A0\u2002-\u200A\u202F\u3000]/g;
-const ODD_DASHES = /[\u2010-\u2015\u2212]/g;
-const ODD = /[\u00A0\u2002-\u200A\u202F\u3000\u2010-\u2015\u2212]/;
-
-/** What shows only when blanks and dashes are plain and nothing is unseen; at its place in the original text. */
-function findDisguised(text: string, findAll: (text: string) => readonly Ranked[]): readonly Ranked[] {
-  const hasUnseen = MAYBE_UNSEEN.test(text) && UNSEEN.test(text);
-  if (!hasUnseen && !ODD.test(text)) return [];
-  const plain = text.replace(ODD_SPACES, ' ').replace(ODD_DASHES, '-');
-  if (!hasUnseen) return findAll(plain);
-  const unseen = Array.from(plain.matchAll(UNSEEN_ALL), (match) => match.index);
-  const found = findAll(plain.replace(UNSEEN_ALL, ''));
-  return found.map((each) => ({ ...each, start: toOriginal(each.start, unseen), end: toOriginal(each.end - 1, unseen) + 1 }));
 }
 
 /** The place of a character in the text as it was, from its place in the text without those at `removed`. */
