@@ -28,7 +28,7 @@ interface Waiting {
 
 /** The built-in vectors: words and their pieces, no meaning. */
 export function createLexicalEmbedder(): Embedder {
-  return { name: 'lexical-1', vectorOf: async (text) => lexicalVector(text) };
+  return { name: 'lexical-2', vectorOf: async (text) => lexicalVector(text) };
 }
 
 export function createModelEmbedder(name: string, embed: Embed, rest: Rest): Embedder {

@@ -2,7 +2,7 @@ import type { CacheCall } from './answer-cache.ts';
 import type { CacheEvent } from './cache-event.ts';
 import type { CacheKeys } from './cache-key.ts';
 import type { Embedder } from './embedder.ts';
-import { compareStoredFacts, factsOf } from './guard.ts';
+import { compareStoredFacts, factsOf, GUARD_VERSION } from './guard.ts';
 import { decodeKept, encodeKept } from './kept-answer.ts';
 import type { KeptAnswer } from './kept-answer.ts';
 import type { Rest } from './rest.ts';
@@ -76,7 +76,7 @@ export function createSemanticLevel(options: SemanticLevelOptions): SemanticLeve
 
   return {
     find: async (call, question, nowMs) => {
-      const scope = options.keys.scope(call, question.rest, embedder.name);
+      const scope = options.keys.scope(call, question.rest, `${embedder.name} guard-${GUARD_VERSION}`);
       if (scope === null || rest.isResting()) return null;
       const vector = await embedder.vectorOf(question.text, call.access);
       if (vector === null) return null;

@@ -50,8 +50,13 @@ export function toTokens(text: string): readonly Token[] {
 /** The same thing, written one way. */
 function tidy(kind: Token['kind'], text: string): string {
   if (kind === 'quoted') return text.slice(1, -1);
-  if (kind === 'number') return text.replaceAll('−', '-').replace(/^\+/, '').replace(/^(-?)\./, '$10.').replace(/(?<=\d),(?=\d{3}(?!\d))/g, '');
-  // Paths and the tails of URLs know case; names of hosts, hashes, advisories do not.
-  if (kind === 'identifier') return /[/\\]/.test(text) ? text : text.toLowerCase();
+  if (kind === 'number') return text.replaceAll('−', '-').replace(/^(-?)\./, '$10.').replace(/(?<=\d),(?=\d{3}(?!\d))/g, '');
+  if (kind === 'identifier') return hasCase(text) ? text : text.toLowerCase();
   return kind === 'word' ? text.replaceAll('’', "'") : text;
+}
+
+/** Paths and the tails of URLs know case, units (10Mb, 10MB) and drawn ids (dQw4w9W) too; names of hosts, hashes, advisories do not. */
+function hasCase(identifier: string): boolean {
+  if (/^[0-9a-f]{16,}$/i.test(identifier)) return false;
+  return /[/\\]/.test(identifier) || /^\d/.test(identifier) || (!/[.@]/.test(identifier) && /\p{Ll}.*\p{Lu}/u.test(identifier));
 }
