@@ -121,7 +121,7 @@ describe('the server’s parts behind the gateway', () => {
     await waitUntil('it is kept', async () => (await ask('How do I reset the password of a mailbox?')) === 'l2');
     await waitUntil('its meaning is kept', async () => (await ask('how do I reset the password of a mailbox')) === 'l3');
     expect(await ask('How do I not reset the password of a mailbox?')).toBe('miss');
-    // Limits are counted in Redis too, but this key has none: its requests go on without it.
+    // Limits are counted in PostgreSQL, so they go on too.
     await redis.kill();
     expect((await say('Is anybody there?')).status).toBe(200);
     await redis.restart();
