@@ -18,15 +18,17 @@ WITH sums AS (
     sum(estimated) AS estimated, sum(latency_ms) AS latency_ms
   FROM model_usage
   WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR hour >= date_trunc('hour', $2::timestamptz, 'UTC')) AND ($3::timestamptz IS NULL OR hour < $3) AND ($5::text IS NULL OR user_id = $5)
-  GROUP BY 1
+  GROUP BY 1 ORDER BY CASE WHEN $4::text = 'day' THEN 0 ELSE sum(cost_usd_nanos) END DESC, CASE WHEN $4::text = 'day' THEN 0 ELSE sum(calls) END DESC, 1
+  LIMIT $6
+), named AS MATERIALIZED (
+  SELECT *, CASE WHEN $4::text IN ('key', 'agent') AND id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN id::uuid END AS uuid FROM sums
 )
 SELECT COALESCE(k.name, a.name || '@' || a.version, s.id) AS key,
   s.calls, s.failed, s.prompt_tokens, s.completion_tokens, s.cached_tokens, s.reasoning_tokens, s.cost_usd_nanos, s.estimated, s.latency_ms
-FROM sums s
-  LEFT JOIN model_keys k ON $4::text = 'key' AND k.tenant_id = $1 AND k.id::text = s.id
-  LEFT JOIN agents a ON $4::text = 'agent' AND a.tenant_id = $1 AND a.id::text = s.id
-ORDER BY CASE WHEN $4::text = 'day' THEN 0 ELSE s.cost_usd_nanos END DESC, CASE WHEN $4::text = 'day' THEN 0 ELSE s.calls END DESC, 1
-LIMIT $6`,
+FROM named s
+  LEFT JOIN model_keys k ON $4::text = 'key' AND k.tenant_id = $1 AND k.id = s.uuid
+  LEFT JOIN agents a ON $4::text = 'agent' AND a.tenant_id = $1 AND a.id = s.uuid
+ORDER BY CASE WHEN $4::text = 'day' THEN 0 ELSE s.cost_usd_nanos END DESC, CASE WHEN $4::text = 'day' THEN 0 ELSE s.calls END DESC, 1`,
 };
 
 export type ModelUsageGroup = 'key' | 'user' | 'agent' | 'run' | 'model' | 'backend' | 'day' | 'cache' | 'kind';
