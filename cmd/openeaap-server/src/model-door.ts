@@ -1,6 +1,6 @@
 import { context } from '@opentelemetry/api';
 import type { ModelKey } from '@openeaap/kernel';
-import type { Gateway, KeyResolver, MeteredAccess, ModelInfo } from '@openeaap/msig';
+import type { Gateway, KeyResolver, MeteredAccess } from '@openeaap/msig';
 import { isModelKey, parseRequest, toKeyAccess } from '@openeaap/msig';
 import type { OpenAiPort } from '@openeaap/http';
 import type { ModelSession, ModelSessions } from './model-sessions.ts';
@@ -27,8 +27,8 @@ export function createModelDoor({ sessions, keys, gateway, newTraceId }: ModelDo
 
 function openKeySession(key: ModelKey, { gateway, newTraceId }: Pick<ModelDoorParts, 'gateway' | 'newTraceId'>): ModelSession {
   return {
-    models: () => gateway.models().filter((model) => mayUse(key, model)),
-    findModel: gateway.findModel,
+    models: () => gateway.models(key),
+    findModel: (name) => gateway.findModel(name, key),
     ask: (kind, body, { traceparent, sensitivity, agent, ...call }) => {
       const request = parseRequest(kind, body);
       const remote = readTraceparent(traceparent);
@@ -38,9 +38,4 @@ function openKeySession(key: ModelKey, { gateway, newTraceId }: Pick<ModelDoorPa
       return remote === null ? ask() : context.with(underSpan(remote), ask);
     },
   };
-}
-
-/** The same names that the plan goes by. */
-function mayUse({ models }: ModelKey, { name, capabilities }: ModelInfo): boolean {
-  return models === null || models.includes(name) || capabilities.some((capability) => models.includes(capability));
 }

@@ -4,7 +4,7 @@ import { trace } from '@opentelemetry/api';
 import { PlatformError } from '@openeaap/kernel';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseGatewayConfig } from './config/config.ts';
-import { selectBackend } from './routing/select-backend.ts';
+import { createModelCatalog } from './routing/model-catalog.ts';
 import { delta, json, startOpenAiServer, stream, usageChunk } from './testing/openai-server.ts';
 import { ACCESS, backendAt, per1k, chatOptions, configOf, HELLO, makeGateway } from './testing/make-gateway.ts';
 import { createUsageMeter } from './accounting/usage-meter.ts';
@@ -24,11 +24,11 @@ describe('a backend', () => {
   );
 
   it.each([['', 'a'], ['default', 'a'], ['a', 'a'], ['b', 'b'], ['gpt', 'a'], ['b-model', 'b'], ['x', 'a'], ['y', 'b']])('is chosen for %j: %s', (model, name) => {
-    expect(selectBackend(config, model).name).toBe(name);
+    expect(createModelCatalog(config).find(model, {}).name).toBe(name);
   });
 
   it('that is the default wins among several with a capability', () => {
-    expect(selectBackend({ ...config, defaultBackend: 'b' }, 'x').name).toBe('b');
+    expect(createModelCatalog({ ...config, defaultBackend: 'b' }).find('x', {}).name).toBe('b');
   });
 
   it('that nobody has is not_found, with what there is', async () => {

@@ -17,7 +17,7 @@ import type { EgressFact, EgressGuard } from './privacy/egress-guard.ts';
 import { toChatModelRequest } from './request/chat-model-request.ts';
 import type { ModelRequest, RequestKind } from './request/model-request.ts';
 import type { BackendHealth, FleetEvent } from './routing/fleet.ts';
-import { selectBackend } from './routing/select-backend.ts';
+import type { Asker } from './routing/model-catalog.ts';
 import type { VllmLoad } from './vllm/load.ts';
 
 /** The one way to a model. */
@@ -35,10 +35,10 @@ export interface Gateway {
    * `details.upstream_message` is what it said.
    */
   readonly ask: (request: ModelRequest, options: AskOptions) => Promise<Answer>;
-  /** The configured backends, the default one first. */
-  readonly models: () => readonly ModelInfo[];
-  /** The backend that a name, a model or a capability selects. Errors: `not_found`. */
-  readonly findModel: (model: string) => ModelInfo;
+  /** The configured backends, or those that a key may ask for by some name; the default one first. */
+  readonly models: (asker?: Asker) => readonly ModelInfo[];
+  /** The first backend that a name, a model, an adapter or a capability selects. Errors: `not_found`, `permission_denied`. */
+  readonly findModel: (model: string, asker?: Asker) => ModelInfo;
   /** Usage per step as the gateway saw it. */
   readonly meter: Pick<UsageMeter, 'take'>;
   /** How the backends do; asks no server. */
@@ -186,8 +186,8 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
       return { ...finished, model: finished.model === '' ? answer.model : finished.model, usage: answer.usage, backend: answer.backend };
     },
     ask: async (request, options) => (await invoke(request, { ...options, finish: () => null })).answer,
-    models: () => listModels(live.config),
-    findModel: (model) => toModelInfo(selectBackend(live.config, model)),
+    models: (asker = {}) => live.fleet.visibleModels(asker).map(toModelInfo),
+    findModel: (model, asker = {}) => toModelInfo(live.fleet.find(model, asker)),
     meter: { take: meter.take },
     health: () => {
       const backends = live.fleet.health();
@@ -206,12 +206,6 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
       await deps.accountant?.close();
     },
   };
-}
-
-function listModels(config: GatewayConfig): readonly ModelInfo[] {
-  const first = config.backends.filter((each) => each.name === config.defaultBackend);
-  const others = config.backends.filter((each) => each.name !== config.defaultBackend);
-  return [...first, ...others].map(toModelInfo);
 }
 
 function toModelInfo({ name, type, labels, capabilities }: BackendConfig): ModelInfo {

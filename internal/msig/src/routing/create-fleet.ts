@@ -2,6 +2,7 @@ import { PlatformError } from '@openeaap/kernel';
 import type { BackendConfig, GatewayConfig } from '../config/gateway-config.ts';
 import type { ReadLoad } from '../vllm/load.ts';
 import type { Fleet, FleetEvent } from './fleet.ts';
+import { createModelCatalog } from './model-catalog.ts';
 import { createPlanner } from './plan-route.ts';
 import { createServerPool } from './server-pool.ts';
 import type { ServerPool } from './server-pool.ts';
@@ -28,8 +29,11 @@ export function createFleet(config: GatewayConfig, { now, random, readLoad, onEv
     if (pool === undefined) throw new PlatformError('internal', `The backend "${name}" is not one of this fleet.`);
     return pool;
   };
+  const catalog = createModelCatalog(config);
   return {
-    plan: createPlanner(config, { poolOf, random }),
+    plan: createPlanner(config, { catalog, poolOf, random }),
+    visibleModels: catalog.visible,
+    find: catalog.find,
     enter: (backend, request, access, call) => poolOf(backend).enter(request, access, call),
     hasOther: (backend, avoid) => poolOf(backend).hasOther(avoid),
     takeRetry: (backend) => poolOf(backend).takeRetry(),

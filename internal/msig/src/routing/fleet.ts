@@ -2,6 +2,7 @@ import type { PlatformError } from '@openeaap/kernel';
 import type { Access } from '../access.ts';
 import type { BackendConfig } from '../config/gateway-config.ts';
 import type { ModelRequest } from '../request/model-request.ts';
+import type { Asker } from './model-catalog.ts';
 
 /** One server of a backend, and the right to ask it now. */
 export interface Place {
@@ -65,6 +66,10 @@ export interface Fleet {
    * prompt), `policy_denied` (Confidential, and every backend is external).
    */
   readonly plan: (request: ModelRequest, access: Access) => Plan;
+  /** The backends that some name leads to which this key may ask for, the default one first. */
+  readonly visibleModels: (asker: Asker) => readonly BackendConfig[];
+  /** The first of those that `model` stands for, by the same names as a plan. Errors: `not_found`, `permission_denied`. */
+  readonly find: (model: string, asker: Asker) => BackendConfig;
   /**
    * A place at one of the backend's servers, waited for in a bounded queue. Errors:
    * `model_unavailable` (`details.reason`: `breaker_open`, `queue_full`, `queue_timeout`, with

@@ -1,4 +1,3 @@
-import { PlatformError } from '@openeaap/kernel';
 import type { BackendConfig, GatewayConfig } from '../config/gateway-config.ts';
 
 /** For OpenAI clients, which must name a model. */
@@ -16,13 +15,19 @@ export interface Candidates {
   readonly fallbacks: readonly BackendConfig[];
 }
 
-export type ModelTable = (model: string) => Candidates;
+export interface ModelTable {
+  /** null: nothing is called so. Where something is, it stands for one backend at least. */
+  readonly find: (model: string) => Candidates | null;
+  /** All that may be asked for, the empty one among them. */
+  readonly words: readonly string[];
+  /** The default one first. */
+  readonly backends: readonly BackendConfig[];
+}
 
 /**
  * What `model` stands for: a backend's name, the model name that a backend sends, a LoRA adapter, a
  * capability, in this order; then `auto` for all backends. Empty is the default, and so is `default`
- * where nothing is called so. Errors of the returned function: `not_found` with what there is to
- * choose from.
+ * where nothing is called so.
  */
 export function createModelTable(config: GatewayConfig): ModelTable {
   const ordered = config.backends.toSorted((a, b) => rank(config, a) - rank(config, b));
@@ -44,12 +49,9 @@ export function createModelTable(config: GatewayConfig): ModelTable {
   enterEach('set', ({ capabilities }) => capabilities);
   enter('set', AUTO_MODEL, withoutScripted(ordered));
   const standIns = standInsForDefault(ordered);
-  const fallback: Candidates = { by: 'set', backends: standIns, fallbacks: fallbacksOf(standIns, byName) };
-  return (model) => {
-    const found = model === '' ? fallback : (table.get(model) ?? (model === DEFAULT_MODEL ? fallback : undefined));
-    if (found === undefined || found.backends.length === 0) throw noSuchModel(config, model);
-    return found;
-  };
+  enter('set', DEFAULT_MODEL, standIns);
+  table.set('', { by: 'set', backends: standIns, fallbacks: fallbacksOf(standIns, byName) });
+  return { find: (model) => table.get(model) ?? null, words: [...table.keys()], backends: ordered };
 }
 
 function rank(config: GatewayConfig, backend: BackendConfig): number {
@@ -84,13 +86,4 @@ function fallbacksOf(members: readonly BackendConfig[], byName: ReadonlyMap<stri
     }
   }
   return [...reached].slice(members.length);
-}
-
-function noSuchModel(config: GatewayConfig, model: string): PlatformError {
-  const wanted = model.slice(0, 100);
-  const names = config.backends.map((backend) => backend.name);
-  const capabilities = [...new Set(config.backends.flatMap((backend) => backend.capabilities))];
-  return new PlatformError('not_found', `No model backend is called "${wanted}" and none has it as a capability. Backends: ${names.join(', ')}. Capabilities: ${capabilities.join(', ') || 'none'}.`, {
-    details: { model: wanted, backends: names, capabilities },
-  });
 }

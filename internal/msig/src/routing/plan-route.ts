@@ -5,13 +5,15 @@ import type { ModelRequest } from '../request/model-request.ts';
 import { CHARS_PER_TOKEN, latinLength } from '../request/estimate-usage.ts';
 import type { Plan } from './fleet.ts';
 import { isSimple } from './is-simple.ts';
-import { createModelTable, DEFAULT_MODEL } from './model-table.ts';
+import type { ModelCatalog } from './model-catalog.ts';
+import { DEFAULT_MODEL } from './model-table.ts';
 import type { Candidates } from './model-table.ts';
 import { promptFactsOf } from './prompt-facts.ts';
 import type { PromptFacts } from './prompt-facts.ts';
 import type { ServerPool } from './server-pool.ts';
 
 interface PlanDeps {
+  readonly catalog: Pick<ModelCatalog, 'allowed'>;
   readonly poolOf: (backend: BackendConfig) => Pick<ServerPool, 'standing' | 'promiseProbe' | 'expectedFirstByteMs'>;
   /** 0 up to 1. */
   readonly random: () => number;
@@ -35,12 +37,11 @@ const EXPLORE_SHARE = 0.1;
 const CONFIDENTIAL = 3;
 
 /** `Fleet.plan`: the backends that a word stands for, less those that may not or cannot answer, in the order of the strategy. */
-export function createPlanner(config: GatewayConfig, { poolOf, random }: PlanDeps): (request: ModelRequest, access: Access) => Plan {
-  const table = createModelTable(config);
+export function createPlanner(config: GatewayConfig, { catalog, poolOf, random }: PlanDeps): (request: ModelRequest, access: Access) => Plan {
   return (request, access) => {
-    const candidates = table(request.model);
+    const candidates = catalog.allowed(request.model, access);
     const asked: Asked = { request, access, facts: once(() => promptFactsOf(request)) };
-    const able = keepAble(keepAllowed(candidates, asked), asked);
+    const able = keepAble(candidates, asked);
     const ordered = able.backends.length > 1 ? orderOf(config, candidates.by, { asked, backends: able.backends, poolOf, random }) : able.backends;
     const backends = [...ordered, ...able.fallbacks];
     return { backends: backends.length === 1 ? backends : lastOnesLast(backends, poolOf), fallbacks: ordered.length === 0 ? [] : able.fallbacks };
@@ -53,21 +54,6 @@ function once<T>(make: () => T): () => T {
 }
 
 type Able = Pick<Candidates, 'backends' | 'fallbacks'>;
-
-/**
- * The key's list holds names that may be asked for. Who asks for a set by a word that is not on it
- * gets the members that are; a fallback must be on it too, by its name, its model or a capability.
- */
-function keepAllowed({ by, backends, fallbacks }: Candidates, { request, access }: Asked): Able {
-  const models = access.models ?? null;
-  if (models === null) return { backends, fallbacks };
-  const word = request.model === '' ? DEFAULT_MODEL : request.model;
-  const isNamed = ({ name, model }: BackendConfig): boolean => models.includes(name) || (by !== 'adapter' && models.includes(model));
-  const isMember = (backend: BackendConfig): boolean => models.includes(backend.name) || models.includes(backend.model) || backend.capabilities.some((each) => models.includes(each));
-  const allowed = models.includes(word) ? backends : backends.filter(by === 'set' ? isMember : isNamed);
-  if (allowed.length > 0) return { backends: allowed, fallbacks: fallbacks.filter(isMember) };
-  throw new PlatformError('permission_denied', `This key may not use the model "${word.slice(0, 100)}". It may use: ${models.slice(0, 20).join(', ') || 'none'}.`, { details: { field: 'model', model: word.slice(0, 100) } });
-}
 
 /** Errors name what would help. The order matters: what may not be used is not told of. */
 function keepAble(able: Able, asked: Asked): Able {
@@ -113,7 +99,7 @@ function keep({ backends, fallbacks }: Able, passes: (backend: BackendConfig) =>
 const isNobody = ({ backends, fallbacks }: Able): boolean => backends.length + fallbacks.length === 0;
 const nameOf = ({ model }: ModelRequest): string => (model === '' ? DEFAULT_MODEL : model.slice(0, 100));
 
-interface Choosing extends PlanDeps {
+interface Choosing extends Omit<PlanDeps, 'catalog'> {
   readonly asked: Asked;
   readonly backends: readonly BackendConfig[];
 }

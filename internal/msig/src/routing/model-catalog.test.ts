@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { BackendConfig } from '../config/gateway-config.ts';
-import { createModelTable } from './model-table.ts';
-import { selectBackend } from './select-backend.ts';
+import { createModelCatalog } from './model-catalog.ts';
 import { aBackend, aConfig } from './testing/a-fleet.ts';
 
 const names = (backends: readonly BackendConfig[]) => backends.map(({ name }) => name);
-const find = (backends: readonly BackendConfig[], model: string, defaultBackend?: string) => createModelTable(aConfig(backends, defaultBackend === undefined ? {} : { defaultBackend }))(model);
+const find = (backends: readonly BackendConfig[], model: string, defaultBackend?: string) => createModelCatalog(aConfig(backends, defaultBackend === undefined ? {} : { defaultBackend })).allowed(model, {});
 
 describe('a word in the place of the model', () => {
   const backends = [
@@ -32,7 +31,7 @@ describe('a word in the place of the model', () => {
 
   it('has the default backend first', () => {
     expect(names(find(backends, 'chat', 'c').backends)).toEqual(['c', 'a', 'b']);
-    expect(selectBackend(aConfig(backends, { defaultBackend: 'c' }), 'qwen').name).toBe('c');
+    expect(createModelCatalog(aConfig(backends, { defaultBackend: 'c' })).find('qwen', {}).name).toBe('c');
   });
 
   it('may be what the gateway has a word for, where a backend is called so', () => {
@@ -59,6 +58,53 @@ describe('a word in the place of the model', () => {
     expect(names(find(pair, '').backends)).toEqual(['in']);
     expect(names(find(pair, 'chat').backends)).toEqual(['in', 'out']);
     expect(names(find(pair, '', 'out').backends)).toEqual(['out', 'in']);
+  });
+});
+
+describe('a key', () => {
+  const backends = [
+    aBackend('small', { model: 'qwen', capabilities: ['chat'], adapters: ['law'], fallbacks: ['rescue'] }),
+    aBackend('big', { model: 'gpt', capabilities: ['chat', 'code'] }),
+    aBackend('rescue', { capabilities: ['emergency'] }),
+    aBackend('demo', { type: 'scripted', endpoints: [], capabilities: ['chat'] }),
+  ];
+  const catalog = createModelCatalog(aConfig(backends, { defaultBackend: 'big' }));
+
+  it.each([
+    ['all, where it has no list, the default first', null, ['big', 'small', 'rescue', 'demo']],
+    ['by a name', ['rescue'], ['rescue']],
+    ['by a model', ['gpt'], ['big']],
+    ['by an adapter', ['law'], ['small']],
+    ['by a capability, which stands for no script beside a model', ['chat'], ['big', 'small']],
+    ['by the default', ['default'], ['big']],
+    ['by the word for all', ['auto'], ['big', 'small', 'rescue']],
+    ['none by a word that nobody knows', ['gone'], []],
+    ['none by an empty list', [], []],
+  ] as const)('sees %s', (_what, models, expected) => {
+    expect(names(catalog.visible({ models }))).toEqual(expected);
+  });
+
+  it('sees what a plan would take, and nothing else', () => {
+    const words = ['small', 'big', 'rescue', 'demo', 'qwen', 'gpt', 'law', 'chat', 'code', 'emergency', 'auto', 'default', ''];
+    for (const models of words.flatMap((one) => words.map((other) => [one, other]))) {
+      const reached = words.flatMap((model) => {
+        try {
+          return names(catalog.allowed(model, { models }).backends);
+        } catch {
+          return [];
+        }
+      });
+      expect([models, names(catalog.visible({ models })).toSorted()]).toEqual([models, [...new Set(reached)].toSorted()]);
+    }
+  });
+
+  it('finds what it may use, and is not told of anything else', () => {
+    expect([catalog.find('chat', { models: ['code'] }).name, catalog.find('law', { models: ['law'] }).name]).toEqual(['big', 'small']);
+    expect(() => catalog.find('small', { models: ['law'] })).toThrow(expect.objectContaining({ code: 'permission_denied', message: 'This key may not use the model "small". It may use: law.' }));
+    expect(() => catalog.find('nope', { models: ['small', 'emergency'] })).toThrow(
+      expect.objectContaining({ code: 'not_found', message: 'No model backend is called "nope" and none has it as a capability. Backends: small. Capabilities: chat, emergency.', details: { model: 'nope', backends: ['small'], capabilities: ['chat', 'emergency'] } }),
+    );
+    expect(() => catalog.find('nope', { models: [] })).toThrow('Backends: none. Capabilities: none.');
   });
 });
 
