@@ -61,10 +61,10 @@ function charsOfMessage(message: JsonValue | undefined): number {
   if (!isJsonObject(message)) return 0;
   let chars = lengthOf(message['content']) + lengthOf(message['reasoning'] ?? message['reasoning_content']) + lengthOf(message['refusal']);
   const calls = message['tool_calls'];
-  if (Array.isArray(calls)) for (const call of calls) if (isJsonObject(call)) chars += charsOfCall(call['function']);
+  if (Array.isArray(calls)) for (const call of calls) if (isJsonObject(call)) chars += charsOfCall(call['function'] ?? call['custom']);
   return chars + charsOfCall(message['function_call']);
 }
 
-const charsOfCall = (part: JsonValue | undefined): number => (isJsonObject(part) ? lengthOf(part['name']) + lengthOf(part['arguments']) : 0);
+const charsOfCall = (part: JsonValue | undefined): number => (isJsonObject(part) ? lengthOf(part['name']) + lengthOf(part['arguments'] ?? part['input']) : 0);
 
 const lengthOf = (text: JsonValue | undefined): number => (typeof text === 'string' ? latinLength(text) : 0);

@@ -3,6 +3,7 @@ import type { JsonObject } from '@openeaap/kernel';
 import type { TokenCounts } from '../backends/backend.ts';
 import { invalidOutput } from '../backends/upstream-error.ts';
 import { estimateCompletionUsage } from '../request/estimate-usage.ts';
+import { CHOICES_MAX, INPUTS_MAX } from '../request/fields.ts';
 import type { ModelRequest } from '../request/model-request.ts';
 import { modelOf } from './answer-relay.ts';
 import type { AnswerRelay, RelayMeans } from './answer-relay.ts';
@@ -14,8 +15,8 @@ import { readUsage, toWireUsage } from './wire-usage.ts';
 
 /** A whole answer may carry speech or images. */
 const DOCUMENT_BYTES_MAX = 33_554_432;
-/** Beyond what any request may ask for. */
-const CHOICES_MAX = 2_048 * 128;
+/** Beyond what any request may ask for: of each prompt as many as of one. */
+const SEQUENCES_MAX = INPUTS_MAX * CHOICES_MAX;
 
 /**
  * Of chats and completions. Changed is what the strict clients trip over, and the usage that we
@@ -25,7 +26,7 @@ export function createCompletionRelay(request: ModelRequest, { context, newId, o
   const form = request.kind === 'chat' ? CHAT_FORM : TEXT_FORM;
   const strict = request.kind === 'chat' ? createStrictChunks(newId, (what) => invalidOutput(context, `sent ${what}.`)) : null;
   const outlet = createChunkOutlet(onChunk);
-  const progress = createProgress(form, form.choicesOf(request), () => invalidOutput(context, `sent more than ${CHOICES_MAX} choices.`));
+  const progress = createProgress(form, form.choicesOf(request), () => invalidOutput(context, `sent more than ${SEQUENCES_MAX} choices.`));
   let envelope: JsonObject = {};
   let usage: JsonObject | null = null;
   let usageChunk: string | null = null;
@@ -40,7 +41,7 @@ export function createCompletionRelay(request: ModelRequest, { context, newId, o
     const told = chunk['usage'];
     if (isJsonObject(told)) {
       usage = told;
-      if (choices.length === 0 && !request.wantsUsageOnEveryChunk) {
+      if (choices.length === 0) {
         usageChunk = text;
         return;
       }
@@ -100,7 +101,7 @@ function createProgress(form: CompletionForm, expected: number, tooMany: () => E
       for (const [at, choice] of choices.entries()) {
         const index = indexOf(choice, at);
         const known = ends.get(index);
-        if (known === undefined && ends.size >= CHOICES_MAX) throw tooMany();
+        if (known === undefined && ends.size >= SEQUENCES_MAX) throw tooMany();
         const reason = choice['finish_reason'];
         const end = typeof reason === 'string' ? reason : (known ?? null);
         if (end !== known) {

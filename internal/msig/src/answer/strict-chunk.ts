@@ -1,10 +1,12 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonObject, JsonValue } from '@openeaap/kernel';
+import { CHOICES_MAX } from '../request/fields.ts';
 
 /**
  * Servers leave out and repeat what the strict clients depend on: a role in the first delta of each
  * choice; an index on every piece of a tool call; its id, type and name in the first piece and
- * never again, not even as null. This mends such chunks and leaves all others alone.
+ * never again, not even as null. This mends such chunks and leaves all others alone. What it says
+ * of calls holds for functions: a call of another type gets its index, and is passed on as it came.
  */
 export interface StrictChunks {
   /** The mended choices; null: they are fine as they are. */
@@ -17,14 +19,18 @@ interface ChoiceState {
 }
 
 interface CallState {
+  /** As the client sees it: no other call has it. */
   readonly index: number;
-  id: string;
+  /** As the server has it, which may have it on several; ours where it has none. */
+  readonly wireIndex: number;
+  /** Of the server; empty: it has not told one. */
+  wireId: string;
+  readonly isFunction: boolean;
   name: string;
   hasArguments: boolean;
 }
 
 /** Beyond these the strict clients give up. */
-const CHOICES_MAX = 128;
 const TOOL_CALLS_MAX = 128;
 
 export function createStrictChunks(newId: () => string, tooMany: (what: string) => Error): StrictChunks {
@@ -69,21 +75,13 @@ function mendPieces(state: ChoiceState, pieces: readonly JsonObject[], means: Me
 }
 
 /** The piece itself where it is fine. */
-function mendPiece({ calls }: ChoiceState, piece: JsonObject, { newId, tooMany }: Means): JsonObject {
-  const part = isJsonObject(piece['function']) ? piece['function'] : {};
-  const id = typeof piece['id'] === 'string' ? piece['id'] : '';
-  const name = typeof part['name'] === 'string' ? part['name'] : '';
-  const known = findCall(calls, { index: piece['index'] ?? null, id, name });
-  if (known === null) {
-    if (calls.length >= TOOL_CALLS_MAX) throw tooMany(`more than ${TOOL_CALLS_MAX} tool calls at once`);
-    const index = typeof piece['index'] === 'number' ? piece['index'] : calls.length;
-    const call: CallState = { index, id: id === '' || calls.some((each) => each.id === id) ? `call_${newId()}` : id, name, hasArguments: false };
-    calls.push(call);
-    const args = toText(part['arguments']);
-    call.hasArguments = args !== '';
-    if (piece['index'] === index && piece['id'] === call.id && typeof piece['type'] === 'string' && part['name'] === name && part['arguments'] === args) return piece;
-    return { ...piece, index, id: call.id, type: 'function', function: { ...part, name, arguments: args } };
-  }
+function mendPiece({ calls }: ChoiceState, piece: JsonObject, means: Means): JsonObject {
+  const read = readPiece(piece);
+  const known = findCall(calls, read);
+  if (known === null) return beginCall(calls, piece, { read, means });
+  if (known.wireId === '') known.wireId = read.id;
+  if (!known.isFunction) return withIndex(piece, known.index);
+  const { part, name } = read;
   const args = toText(part['arguments']);
   // A name that comes in pieces comes before the arguments; the same name again is only repeated.
   const moreName = name !== '' && name !== known.name && !known.hasArguments ? name : null;
@@ -95,11 +93,54 @@ function mendPiece({ calls }: ChoiceState, piece: JsonObject, { newId, tooMany }
   return { ...others, index: known.index, function: { ...(moreName === null ? {} : { name: moreName }), arguments: args } };
 }
 
-/** By index, else by id, else the latest; null where a new call begins. */
-function findCall(calls: readonly CallState[], piece: { readonly index: JsonValue; readonly id: string; readonly name: string }): CallState | null {
-  if (typeof piece.index === 'number') return calls.find((call) => call.index === piece.index) ?? null;
-  if (piece.id !== '') return calls.find((call) => call.id === piece.id) ?? null;
-  return piece.name === '' ? (calls.at(-1) ?? null) : null;
+/** The first piece of a call. */
+function beginCall(calls: CallState[], piece: JsonObject, { read, means }: { readonly read: Piece; readonly means: Means }): JsonObject {
+  if (calls.length >= TOOL_CALLS_MAX) throw means.tooMany(`more than ${TOOL_CALLS_MAX} tool calls at once`);
+  const { wireIndex, id: wireId, name, part, isFunction } = read;
+  const isFree = wireIndex !== null && calls.every((call) => call.index !== wireIndex);
+  const index = isFree ? wireIndex : Math.max(-1, ...calls.map((call) => call.index)) + 1;
+  const id = wireId === '' || calls.some((call) => call.wireId === wireId) ? `call_${means.newId()}` : wireId;
+  const args = toText(part['arguments']);
+  calls.push({ index, wireIndex: wireIndex ?? index, wireId, isFunction, name, hasArguments: args !== '' });
+  if (!isFunction) return withIndex(piece, index);
+  if (piece['index'] === index && piece['id'] === id && typeof piece['type'] === 'string' && part['name'] === name && part['arguments'] === args) return piece;
+  return { ...piece, index, id, type: 'function', function: { ...part, name, arguments: args } };
+}
+
+interface Piece {
+  readonly wireIndex: number | null;
+  readonly id: string;
+  readonly name: string;
+  readonly isFunction: boolean;
+  /** Of its function, or of its tool with a grammar of its own. */
+  readonly part: JsonObject;
+}
+
+function readPiece(piece: JsonObject): Piece {
+  const { index, id, type, function: called, custom } = piece;
+  const part = [called, custom].find(isJsonObject) ?? {};
+  return {
+    wireIndex: typeof index === 'number' ? index : null,
+    id: typeof id === 'string' ? id : '',
+    name: typeof part['name'] === 'string' ? part['name'] : '',
+    isFunction: isJsonObject(called) || ((type ?? 'function') === 'function' && !isJsonObject(custom)),
+    part,
+  };
+}
+
+/**
+ * By index, else by id, else the latest; null where a new call begins. Of those that share an index
+ * the one with the same id, or the latest where the piece has none.
+ */
+function findCall(calls: readonly CallState[], { wireIndex, id, name }: Piece): CallState | null {
+  const isSame = (call: CallState): boolean => id === '' || call.wireId === id || (wireIndex !== null && call.wireId === '');
+  if (wireIndex !== null) return calls.findLast((call) => call.wireIndex === wireIndex && isSame(call)) ?? null;
+  if (id !== '') return calls.find(isSame) ?? null;
+  return name === '' ? (calls.at(-1) ?? null) : null;
+}
+
+function withIndex(piece: JsonObject, index: number): JsonObject {
+  return piece['index'] === index ? piece : { ...piece, index };
 }
 
 function toText(value: JsonValue | undefined): string {

@@ -21,8 +21,8 @@ export interface ChatReaderMeans {
   readonly onDelta: ((text: string) => void) | undefined;
 }
 
-export function createChatReader({ context, newId, onDelta }: ChatReaderMeans): ChatReader {
-  let assembler = createReplyAssembler(context, newId);
+export function createChatReader({ context, onDelta }: ChatReaderMeans): ChatReader {
+  let assembler = createReplyAssembler(context);
   let passedOn = false;
   return {
     onChunk: (json) => {
@@ -35,7 +35,7 @@ export function createChatReader({ context, newId, onDelta }: ChatReaderMeans): 
     },
     passedOn: () => passedOn,
     restart: () => {
-      assembler = createReplyAssembler(context, newId);
+      assembler = createReplyAssembler(context);
     },
     finish: () => assembler.finish(),
   };

@@ -112,6 +112,18 @@ describe('a text completion', () => {
     ]);
   });
 
+  it('tells its usage once at the end, whatever stands on the chunks before', async () => {
+    const onChunk = { prompt_tokens: 4, completion_tokens: 1, total_tokens: 5 };
+    const atEnd = usageOf({ prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 });
+    const sent = [{ ...text(0, 'a'), usage: onChunk }, { ...text(0, '', 'stop'), usage: onChunk }];
+    for (const [options, expected] of [[{ include_usage: true, continuous_usage_stats: true }, [...sent, atEnd]], [{ continuous_usage_stats: true }, sent]] as const) {
+      const { ask, parsed, usages } = await setUp(stream(...sent, atEnd));
+      await ask('completions', { prompt: 'x', stream: true, stream_options: options });
+      expect(parsed()).toEqual(expected);
+      expect(usages).toEqual([{ promptTokens: 4, completionTokens: 2 }]);
+    }
+  });
+
   it('in one piece becomes a stream where one was asked for', async () => {
     const { ask, parsed } = await setUp(json({ ...text(0, 'whole', 'stop'), usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 } }));
     expect(await ask('completions', { prompt: [1, 2, 3], stream: true })).toMatchObject({ usage: { promptTokens: 1, completionTokens: 2 } });

@@ -3,6 +3,8 @@ import type { JsonObject } from '@openeaap/kernel';
 
 /** As the strict clients have it. */
 export const CHOICES_MAX = 128;
+/** Of one request for completions, embeddings or a rerank, as OpenAI has it for embeddings. */
+export const INPUTS_MAX = 2_048;
 const MODEL_CHARS = 512;
 
 export function readModel(body: JsonObject): string {

@@ -1,11 +1,9 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonObject, JsonValue } from '@openeaap/kernel';
-import { CHOICES_MAX, readCount, readFlag, readModel, tightest, wrong } from './fields.ts';
+import { CHOICES_MAX, INPUTS_MAX, readCount, readFlag, readModel, tightest, wrong } from './fields.ts';
 import type { ModelRequest, RequestKind } from './model-request.ts';
 
 const MESSAGES_MAX = 10_000;
-/** Of one request for completions, embeddings or a rerank, as OpenAI has it for embeddings. */
-const INPUTS_MAX = 2_048;
 /** JSON Schemas of tools are the deepest that honest bodies have. */
 const DEPTH_LEVELS = 200;
 
