@@ -9,9 +9,8 @@ import { maskText } from './mask-text.ts';
 import type { Outcome } from './perform-think.ts';
 import { resultEvent } from './plan-acts.ts';
 import type { RunState } from './run-state.ts';
-import { modelsOf } from './models-of.ts';
-import { sensitivityOf } from './sensitivity.ts';
 import { inSpan, traceHeaders } from './spans.ts';
+import { stepIdentity } from './step-identity.ts';
 import { mayHaveHappened, wasNotSent } from './unknown-outcome.ts';
 
 /** Wait before a call is made again; it doubles with each try. */
@@ -71,8 +70,7 @@ async function tryCall(state: RunState, act: ActStep, deps: DriveDeps, signal: A
 function credentialsFor(state: RunState, act: ActStep, deps: DriveDeps): Readonly<Record<string, string>> {
   const spec = deps.tools.find(act.tool);
   if (spec?.secrets?.includes(STEP_CREDENTIALS.modelToken) !== true) return {};
-  const { run, agent } = state;
-  return deps.meter.credentials({ tenantId: run.tenantId, runId: run.id, stepId: act.id, tool: act.tool, agentId: agent.id, userId: run.principal.userId, traceId: run.traceId, maxTokens: agent.configuration.model.maxTokens, timeoutMs: spec.timeoutMs, sensitivity: sensitivityOf(state), models: modelsOf(agent.configuration) });
+  return deps.meter.credentials(stepIdentity(state, { stepId: act.id, tool: act.tool, maxTokens: state.agent.configuration.model.maxTokens, timeoutMs: spec.timeoutMs }));
 }
 
 function succeed(state: RunState, act: ActStep, outcome: ToolOutcome, durationMs: number, deps: DriveDeps): Fragment {

@@ -11,9 +11,8 @@ import { maskText } from './mask-text.ts';
 import type { Action } from './plan.ts';
 import type { RunState } from './run-state.ts';
 import { withSteps } from './run-state.ts';
-import { modelsOf } from './models-of.ts';
-import { sensitivityOf } from './sensitivity.ts';
 import { inSpan, traceHeaders } from './spans.ts';
+import { stepIdentity } from './step-identity.ts';
 import { toStorable } from './to-storable.ts';
 
 export type Outcome =
@@ -87,7 +86,7 @@ async function think(state: RunState, action: ThinkAction, deps: DriveDeps, sign
   if (runtime === null) return { kind: 'error', error: { code: 'unsupported', message: `There is no runtime "${agent.configuration.runtime}" on this node.` } };
   const timeoutMs = Math.min(agent.configuration.thinkTimeoutMs, LIMITS.thinkTimeoutCeilingMs);
   const maxTokens = tightest(agent.configuration.model.maxTokens, action.decision.constraints.maxTokens);
-  const identity = { tenantId: run.tenantId, runId: run.id, stepId: action.stepId, tool: null, agentId: agent.id, userId: run.principal.userId, traceId: run.traceId, maxTokens, timeoutMs, sensitivity: sensitivityOf(state), models: modelsOf(agent.configuration) };
+  const identity = stepIdentity(state, { stepId: action.stepId, tool: null, maxTokens, timeoutMs });
   const { signal: stop, timedOut, release } = linkSignals([signal], timeoutMs);
   const deltas = createDeltaMasker((text) => maskText(deps.text, text), (text) => deps.watch.delta({ runId: run.id, stepNo: action.stepNo, text }));
   try {

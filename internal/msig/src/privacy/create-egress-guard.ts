@@ -61,7 +61,7 @@ function pass(egress: Egress, { scanner, placeholderKey }: { readonly scanner: S
 }
 
 /** Each changed literal is written anew, as a text; every other character stays as it was. */
-export function applyEdits(text: string, edits: readonly Edit[], placeholders: Placeholders): string {
+function applyEdits(text: string, edits: readonly Edit[], placeholders: Placeholders): string {
   return replaceAt(text, edits.map((edit) => ({ ...edit.place, text: JSON.stringify(valueOf(edit, placeholders)) })));
 }
 

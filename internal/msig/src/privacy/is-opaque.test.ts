@@ -14,6 +14,11 @@ describe('bytes in a text', () => {
     ['in lines of 64, as PEM has it', lines(bytes.toString('base64'), 64, '\n')],
     ['in the alphabet of URLs', bytes.toString('base64url')],
     ['as a URL', '<img src="data:image/png;charset=x;base64,AA==">'],
+    ['as a URL without a type', 'see data:;base64,AA=='],
+    ['as a URL in capitals', 'see DATA:IMAGE/PNG;BASE64,AA=='],
+    ['as a URL of nothing but a parameter', 'data:;Charset="utf-8";Base64,AA=='],
+    ['as a URL with half a type', 'data:text;base64,AA=='],
+    ['as a URL with blanks', 'data:text/plain; charset=x; base64 ,AA=='],
   ])('are seen %s', (_name, text) => {
     expect(isOpaque(text)).toBe(true);
   });
@@ -25,6 +30,7 @@ describe('bytes in a text', () => {
     ['lines with words between them', lines(bytes.toString('base64'), 64, '\nand then\n')],
     ['long paths', Array.from({ length: 200 }, (_, n) => `/usr/share/Documents/2026/Quarter-${n % 4}/${'reports/'.repeat(3 + (n % 5))}page${n}`).join('\n')],
     ['a word about base64', 'write ;base64, after the type'],
+    ['words about data and base64', 'the data: take it; base64, if you must, is written ;base64, after data:'],
   ])('are not seen in %s', (_name, text) => {
     expect(isOpaque(text)).toBe(false);
   });

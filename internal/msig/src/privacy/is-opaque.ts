@@ -2,7 +2,8 @@
 const BLOB_CHARS = 2_048;
 /** Base64 is written in lines of 60 to 76 characters or in one. */
 const LINE_CHARS = 60;
-const DATA_URL = /data:[\w.+-]{1,64}\/[\w.+-]{1,64}(?:;[\w.+=-]{1,128}){0,8};base64,/;
+/** As browsers read it: any case, with or without a type, blanks around the words. */
+const DATA_URL = /data:[\w.+-]{0,64}(?:\/[\w.+-]{1,64})?(?:; *[\w.+="'-]{1,128}){0,8}; *base64 *,/i;
 /** Enough of a line to tell letters of a code from letters of words. */
 const SAMPLE_CHARS = 256;
 
@@ -11,7 +12,7 @@ const SAMPLE_CHARS = 256;
  * looked through. Words without blanks are told apart by what they lack: capitals, small letters or digits.
  */
 export function isOpaque(text: string): boolean {
-  if (text.includes(';base64,') && DATA_URL.test(text)) return true;
+  if (DATA_URL.test(text)) return true;
   if (text.length < BLOB_CHARS) return false;
   let chars = 0;
   let isCode = false;

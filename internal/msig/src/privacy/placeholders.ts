@@ -60,7 +60,7 @@ export function createPlaceholders({ key, tenantId, taken }: PlaceholderScope): 
 }
 
 /** Letters, digits and single underscores: what a model copies without thinking. */
-export function kindOf(rule: string): string {
+function kindOf(rule: string): string {
   const kind = rule.toUpperCase().replace(/[^A-Z0-9]+/g, '_').slice(0, KIND_CHARS_MAX).replace(/^_|_$/g, '');
   return kind === '' ? 'PII' : kind;
 }
