@@ -10,6 +10,7 @@ import { planLimits } from './limit-plan.ts';
 import type { LimitPlan, PlannedTake } from './limit-plan.ts';
 import { refuseTake } from './refuse-take.ts';
 import type { SharedCounters, TakeResult } from './shared-counters.ts';
+import { withinMs } from './within-ms.ts';
 
 export interface AccountantDeps {
   /** As configured now; another list after a reload. */
@@ -107,18 +108,5 @@ function correct(gives: GiveQueue, tenantId: string, { held, used }: { readonly 
   for (const { take, amount, bucket } of held) {
     const rest = amount - used[take.unit];
     if (rest !== 0) gives.add(tenantId, { counter: take.counter, window: take.window, bucket, amount: rest });
-  }
-}
-
-/** null: not in time. */
-async function withinMs<T>(work: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms).unref();
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -130,12 +130,12 @@ describe('whose key it is', () => {
   test('who tries keys fills neither the memory nor the store, and keeps nobody out who has one', async () => {
     const pending: ((key: ModelKey | null) => void)[] = [];
     const rows = new Map<string, ModelKey>();
-    const { resolver, clock } = open({ find: (hash) => (rows.has(hash) ? Promise.resolve(rows.get(hash) ?? null) : new Promise((resolve) => pending.push(resolve))), lookupsMax: 2, max: 3 });
+    const { resolver, clock } = open({ waitingMax: 0, find: (hash) => (rows.has(hash) ? Promise.resolve(rows.get(hash) ?? null) : new Promise((resolve) => pending.push(resolve))), lookupsMax: 2, max: 3 });
     const { secret, hash } = newModelKeySecret();
     rows.set(hash, toKey('k'));
     await resolver.resolve(secret);
     const tried = [1, 2].map(async () => resolver.resolve(newModelKeySecret().secret));
-    expect(() => resolver.resolve(newModelKeySecret().secret)).toThrow(expect.objectContaining({ code: 'unavailable' }));
+    await expect(resolver.resolve(newModelKeySecret().secret)).rejects.toMatchObject({ code: 'unavailable' });
     clock.nowMs += 5_000;
     expect(await resolver.resolve(secret)).toMatchObject({ id: 'k' });
     for (const answer of pending.splice(0)) answer(null);
@@ -146,6 +146,32 @@ describe('whose key it is', () => {
       expect(await wrong).toBeNull();
     }
     expect(resolver.resolve(secret)).toMatchObject({ id: 'k' });
+  });
+
+  test('on a node that knows no key yet all are looked up, a few at once; the others wait for their turn', async () => {
+    let running = 0;
+    let most = 0;
+    const { resolver, make, rows } = open({
+      lookupsMax: 4,
+      find: async (hash) => {
+        most = Math.max(most, (running += 1));
+        await new Promise((resolve) => setImmediate(resolve));
+        running -= 1;
+        return rows.get(hash) ?? null;
+      },
+    });
+    const secrets = Array.from({ length: 100 }, (_, index) => make(`k${index}`));
+    const found = await Promise.all(secrets.map((secret) => resolver.resolve(secret)));
+    expect(found.map((key) => key?.id)).toEqual(secrets.map((_, index) => `k${index}`));
+    expect(most).toBe(4);
+  });
+
+  test('nobody waits for a turn longer than so long, and not more than so many do', async () => {
+    const { resolver, make } = open({ lookupsMax: 1, waitingMax: 1, waitMs: 10, find: () => new Promise(() => undefined) });
+    void resolver.resolve(make('k1'));
+    const waiting = resolver.resolve(make('k2'));
+    await expect(resolver.resolve(make('k3'))).rejects.toMatchObject({ code: 'unavailable', details: { reason: 'key_lookups', retry_after_ms: 1_000 } });
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('what it may do goes with each request', () => {

@@ -117,8 +117,68 @@ describe('the ledger', () => {
     const bad = open({ write: async () => Promise.reject(away) });
     bad.ledger.record(entry());
     bad.ledger.record(entry());
-    await bad.ledger.close();
+    const closed = bad.ledger.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    await closed;
     expect(bad.errors.at(-1)).toContain('2 model calls could not be written');
+  });
+
+  test('closing gives up what the store refuses, and writes the good batches behind it', async () => {
+    const kept: string[] = [];
+    const { ledger, errors } = open({
+      maxRows: 1,
+      write: async (id) => {
+        if (id === 'batch-1') throw new PlatformError('internal', 'refused');
+        kept.push(id);
+      },
+    });
+    for (const userId of ['a', 'b', 'c']) ledger.record(entry({ userId }));
+    await ledger.close();
+    expect(kept).toEqual(['batch-2', 'batch-3']);
+    expect(errors.at(-1)).toContain('1 model calls were refused');
+  });
+
+  test('closing tries again after a pause, while the store may come back', async () => {
+    let tries = 0;
+    const { ledger, errors } = open({
+      write: async () => {
+        if ((tries += 1) < 3) throw away;
+      },
+    });
+    ledger.record(entry());
+    const closed = ledger.close();
+    await vi.advanceTimersByTimeAsync(499);
+    expect(tries).toBe(1);
+    await vi.advanceTimersByTimeAsync(501);
+    await closed;
+    expect([tries, errors]).toEqual([3, [String(away)]]);
+  });
+
+  test('closing ends also while a write hangs, and says how many calls may be lost', async () => {
+    const { ledger, errors } = open({ write: () => new Promise(() => undefined) });
+    ledger.record(entry());
+    await vi.advanceTimersByTimeAsync(1_000);
+    ledger.record(entry());
+    const closed = ledger.close();
+    await vi.advanceTimersByTimeAsync(4_000);
+    await closed;
+    expect(errors).toEqual([expect.stringContaining('2 model calls could not be written')]);
+  });
+
+  test('of the agents that the clients of a key make up so many are told apart in an hour', async () => {
+    const { ledger, written } = open();
+    const from = (index: number, keyId: string, at = '2026-11-24T12:34:56Z') => ledger.record(entry({ at: new Date(at), access: { ...entry().access, agentId: `a${index}`, keyId } }));
+    for (let index = 0; index < 150; index += 1) from(index, 'k1');
+    from(0, 'k1');
+    from(149, 'k2');
+    for (let index = 0; index < 150; index += 1) from(index, '');
+    from(149, 'k1', '2026-11-24T13:00:00Z');
+    await ledger.close();
+    const rows = written.flatMap((batch) => batch.rows);
+    const of = (keyId: string) => rows.filter((row) => row.keyId === keyId);
+    expect([of('k1').length, of('k2').length, of('').length]).toEqual([102, 1, 150]);
+    expect(of('k1').filter(({ agentId }) => agentId === '')).toMatchObject([{ calls: 50 }]);
+    expect(of('k1').filter(({ agentId }) => agentId === 'a149')).toHaveLength(1);
   });
 
   test('a name of a client or a server is cut to what the store takes, and two that it stores alike are one row', async () => {

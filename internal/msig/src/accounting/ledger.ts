@@ -1,6 +1,8 @@
 import { toPlatformError } from '@openeaap/kernel';
 import { toStorable } from '@openeaap/security';
 import type { LedgerEntry } from './accountant.ts';
+import { foldAgents } from './fold-agents.ts';
+import { withinMs } from './within-ms.ts';
 
 /** What calls of one hour have in common, added up. Empty texts: none. */
 export interface UsageRow {
@@ -32,7 +34,7 @@ export type WriteUsage = (batchId: string, rows: readonly UsageRow[]) => Promise
 
 export interface Ledger {
   readonly record: (entry: LedgerEntry) => void;
-  /** Writes what there is; gives up after a few tries and tells how many calls are lost. */
+  /** Writes what there is; gives up after a few tries or so long, and tells how many calls are lost. */
   readonly close: () => Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export interface LedgerDeps {
   readonly onError: (error: unknown) => void;
   readonly flushMs?: number;
   readonly maxRows?: number;
+  readonly closeMs?: number;
 }
 
 /** Rows in one statement, and about how many wait in memory while the store is away: some 10 MB. */
@@ -50,6 +53,9 @@ export const LEDGER_ROWS_MAX = 5_000;
 const BATCHES_WAITING_MAX = 4;
 const FLUSH_MS = 1_000;
 const CLOSE_TRIES = 3;
+const CLOSE_PAUSE_MS = 500;
+/** Also while a write hangs. */
+const CLOSE_MS = 4_000;
 /** Of a batch that the store refuses although it is there: it must not hold up all that come after it. */
 const REFUSED_TRIES = 5;
 /** What the store has room for. */
@@ -69,13 +75,14 @@ interface Batch {
  * there are too many of them, the newest are added up without their key, user, agent and run, so
  * that the sums of the tenant stay right and memory stays bounded.
  */
-export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRows = LEDGER_ROWS_MAX }: LedgerDeps): Ledger {
+export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRows = LEDGER_ROWS_MAX, closeMs = CLOSE_MS }: LedgerDeps): Ledger {
   const full: Batch[] = [];
   let open: Batch = { id: newId(), rows: new Map(), refused: 0 };
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<boolean> | null = null;
   let isFailing = false;
   let isClosed = false;
+  const fold = foldAgents();
 
   const seal = (): void => {
     full.push(open);
@@ -108,7 +115,8 @@ export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRow
       isFailing = true;
       if (toPlatformError(thrown).retryable) return false;
       batch.refused += 1;
-      if (batch.refused < REFUSED_TRIES) return false;
+      // At the end there is no later, and good ones wait behind it.
+      if (batch.refused < REFUSED_TRIES && !isClosed) return false;
       onError(new Error(`${countCalls([batch])} model calls were refused by the ledger and are left out.`));
       return true;
     }
@@ -116,6 +124,14 @@ export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRow
   const flushLater = async (): Promise<void> => {
     await flush();
     if (!isEmpty()) wake();
+  };
+  const flushAll = async (): Promise<void> => {
+    for (let tries = 1; !isEmpty();) {
+      if (await flush()) continue;
+      if (tries === CLOSE_TRIES) return;
+      tries += 1;
+      await new Promise((resolve) => setTimeout(resolve, CLOSE_PAUSE_MS));
+    }
   };
   const wake = (): void => {
     if (isClosed) return;
@@ -128,7 +144,7 @@ export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRow
   return {
     record: (entry) => {
       if (open.rows.size >= maxRows && full.length < BATCHES_WAITING_MAX) seal();
-      const place = placeOf(entry);
+      const place = fold(placeOf(entry));
       const key = keyOf(place);
       if (open.rows.has(key) || open.rows.size < maxRows) addCall(open.rows, { key, place, entry });
       else {
@@ -140,7 +156,7 @@ export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRow
     close: async () => {
       isClosed = true;
       if (timer !== null) clearTimeout(timer);
-      for (let tries = 0; tries < CLOSE_TRIES && !isEmpty();) if (!(await flush())) tries += 1;
+      await withinMs(flushAll(), closeMs);
       const lost = countCalls([...full, open]);
       if (lost > 0) onError(new Error(`${lost} model calls could not be written to the ledger before the end.`));
     },
