@@ -7,20 +7,26 @@ import type { BackendConfig, GatewayConfig } from './config/gateway-config.ts';
 import type { GatewayDeps } from './gateway.ts';
 import type { ModelRequest } from './request/model-request.ts';
 import { createFleet } from './routing/create-fleet.ts';
-import type { Fleet } from './routing/fleet.ts';
+import type { OwnFleet } from './routing/create-fleet.ts';
+import { isUnchanged } from './routing/is-unchanged.ts';
+import { createShared } from './routing/shared.ts';
+import type { Shared } from './routing/shared.ts';
 import { parseScript } from './scripted/script.ts';
 import { createScriptedBackend } from './scripted/scripted-backend.ts';
 import type { VllmLoad } from './vllm/load.ts';
 import { createLoadReader } from './vllm/load-reader.ts';
+import type { LoadReader } from './vllm/load-reader.ts';
 import { shapeForVllm } from './vllm/shape-request.ts';
 
 /** One configuration with everything that it opened. */
 export interface OpenFleet {
   readonly config: GatewayConfig;
-  readonly fleet: Fleet;
+  readonly fleet: OwnFleet;
+  readonly backends: ReadonlyMap<string, Shared<Backend>>;
   readonly backendOf: (config: BackendConfig) => Backend;
   readonly cache: AnswerCache | null;
   readonly loads: () => ReadonlyMap<string, VllmLoad>;
+  readonly loadSource: LoadSource;
   /** Keeps it open until the returned function is called. */
   readonly hold: () => () => void;
   /** After the last request that holds it. */
@@ -28,31 +34,46 @@ export interface OpenFleet {
   readonly close: () => Promise<void>;
 }
 
-/** `previous` hands its caches on where the configuration says the same of them. Errors: `invalid_input` when a script cannot be used. */
+/** Pools go on from one configuration to the next, and read the loads that the latest one reads. */
+interface LoadSource {
+  reader: LoadReader;
+}
+
+/**
+ * `previous` hands on its caches, and of each backend its connections and its load, where the
+ * configuration says the same of them; closing it leaves those open. Errors: `invalid_input` when a
+ * script cannot be used; `previous` is as it was then.
+ */
 export function openFleetOf(config: GatewayConfig, deps: GatewayDeps, previous: OpenFleet | null = null): OpenFleet {
-  const backends = new Map(config.backends.map((each) => [each.name, createBackend(each, deps)]));
-  const reader = createLoadReader({ servers: vllmServers(config), now: deps.now, random: deps.random });
-  const fleet = createFleet(config, { now: deps.now, random: deps.random, readLoad: reader.read, ...(deps.onFleetEvent === undefined ? {} : { onEvent: deps.onFleetEvent }) });
+  const backends = new Map(config.backends.map((each) => [each.name, oldBackend(each, config, previous) ?? createShared(createBackend(each, deps))]));
   const cache = previous !== null && hasSameCaches(previous.config, config) ? previous.cache : (deps.openCache?.(config) ?? null);
+  // Nothing throws from here on.
+  for (const backend of backends.values()) backend.hold();
+  const reader = createLoadReader({ servers: vllmServers(config), now: deps.now, random: deps.random });
+  const loadSource = previous?.loadSource ?? { reader };
+  loadSource.reader = reader;
+  const fleet = createFleet(config, { now: deps.now, random: deps.random, readLoad: (endpoint) => loadSource.reader.read(endpoint), ...(deps.onFleetEvent === undefined ? {} : { onEvent: deps.onFleetEvent }) }, previous?.fleet ?? null);
   let held = 0;
   let onIdle: (() => void) | null = null;
   let closed: Promise<void> | null = null;
   const closeNow = async (): Promise<void> => {
     reader.close();
     await fleet.close();
-    await Promise.all([...backends.values()].map((backend) => backend.close()));
+    await Promise.all([...backends.values()].map((backend) => backend.release()));
   };
   const close = (): Promise<void> => (closed ??= closeNow());
   return {
     config,
     fleet,
+    backends,
     cache,
     backendOf: ({ name }) => {
       const backend = backends.get(name);
       if (backend === undefined) throw new PlatformError('internal', `The backend "${name}" was not created.`);
-      return backend;
+      return backend.value;
     },
     loads: reader.loads,
+    loadSource,
     hold: () => {
       held += 1;
       return () => {
@@ -70,6 +91,11 @@ export function openFleetOf(config: GatewayConfig, deps: GatewayDeps, previous: 
     },
     close,
   };
+}
+
+/** A script is read again, for its file may have changed where the configuration has not. */
+function oldBackend({ name, type }: BackendConfig, config: GatewayConfig, previous: OpenFleet | null): Shared<Backend> | undefined {
+  return previous !== null && type !== 'scripted' && isUnchanged(name, previous.config, config) ? previous.backends.get(name) : undefined;
 }
 
 function hasSameCaches(a: GatewayConfig, b: GatewayConfig): boolean {
