@@ -45,30 +45,48 @@ function refuseState(body: JsonObject): void {
 function messagesOf(body: JsonObject): { readonly messages: readonly JsonObject[] } {
   const { instructions, input } = body;
   const first = typeof instructions === 'string' && instructions !== '' ? [{ role: 'system', content: instructions }] : [];
-  const items = typeof input === 'string' ? [{ role: 'user', content: input }] : Array.isArray(input) ? input : [];
-  const messages = items.reduce((all: readonly JsonObject[], item: JsonValue, at) => withItem(all, item, `input[${at}]`), first);
+  const items: readonly JsonValue[] = typeof input === 'string' ? [{ role: 'user', content: input }] : Array.isArray(input) ? (input as readonly JsonValue[]) : [];
+  const messages: JsonObject[] = [...first];
+  // Of the last message, once it has some: they are added to, not copied, for there may be thousands.
+  let calls: JsonObject[] | null = null;
+  for (const [at, item] of items.entries()) {
+    const read = readItem(item, `input[${at}]`);
+    if (read.kind === 'call') {
+      calls ??= openCalls(messages);
+      calls.push(read.call);
+    } else if (read.kind === 'message') {
+      calls = null;
+      messages.push(read.message);
+    }
+  }
   if (messages.length === first.length) throw wrong('input', '\'input\' must hold at least one message.');
   return { messages };
 }
 
-function withItem(all: readonly JsonObject[], item: JsonValue, field: string): readonly JsonObject[] {
+/** The list for calls in the last message, or in a new one where the last is not the assistant's. */
+function openCalls(messages: JsonObject[]): JsonObject[] {
+  const calls: JsonObject[] = [];
+  const last = messages.at(-1);
+  const speaking = last?.['role'] === 'assistant' ? messages.pop() : undefined;
+  messages.push({ ...(speaking ?? { role: 'assistant', content: null }), tool_calls: calls });
+  return calls;
+}
+
+type Item = { readonly kind: 'message'; readonly message: JsonObject } | { readonly kind: 'call'; readonly call: JsonObject } | { readonly kind: 'none' };
+
+function readItem(item: JsonValue, field: string): Item {
   if (!isJsonObject(item)) throw wrong(field, `'${field}' must be an object.`);
   const type = item['type'] ?? 'message';
   switch (type) {
     case 'message':
-      return [...all, { role: roleOf(item, field), content: contentOf(item['content'], `${field}.content`) }];
-    case 'function_call': {
-      const call = { id: item['call_id'] ?? item['id'] ?? '', type: 'function', function: { name: item['name'] ?? '', arguments: item['arguments'] ?? '{}' } };
-      const last = all.at(-1);
-      if (last?.['role'] !== 'assistant') return [...all, { role: 'assistant', content: null, tool_calls: [call] }];
-      const calls = Array.isArray(last['tool_calls']) ? last['tool_calls'] : [];
-      return [...all.slice(0, -1), { ...last, tool_calls: [...calls, call] }];
-    }
+      return { kind: 'message', message: { role: roleOf(item, field), content: contentOf(item['content'], `${field}.content`) } };
+    case 'function_call':
+      return { kind: 'call', call: { id: item['call_id'] ?? item['id'] ?? '', type: 'function', function: { name: item['name'] ?? '', arguments: item['arguments'] ?? '{}' } } };
     case 'function_call_output':
-      return [...all, { role: 'tool', tool_call_id: item['call_id'] ?? '', content: contentOf(item['output'], `${field}.output`) }];
+      return { kind: 'message', message: { role: 'tool', tool_call_id: item['call_id'] ?? '', content: contentOf(item['output'], `${field}.output`) } };
     case 'reasoning':
       // Thoughts of an earlier answer: chats do not take them back.
-      return all;
+      return { kind: 'none' };
     default:
       throw wrong(`${field}.type`, `'${field}.type' is nothing that this model's server knows. Send messages, function calls and their outputs.`);
   }
