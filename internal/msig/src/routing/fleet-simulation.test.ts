@@ -1,8 +1,11 @@
 import { getEventListeners, setMaxListeners } from 'node:events';
 import { PlatformError } from '@openeaap/kernel';
 import { describe, expect, it } from 'vitest';
+import { askInTurn } from '../ask-in-turn.ts';
+import type { Backend } from '../backends/backend.ts';
 import type { BackendConfig, GatewayConfig } from '../config/gateway-config.ts';
 import type { ModelRequest } from '../request/model-request.ts';
+import { NO_EGRESS } from '../testing/make-gateway.ts';
 import { ACCESS, aBackend, aConfig, aFleet, answered, aRequest, failed, NEVER } from './testing/a-fleet.ts';
 import { seededRandom } from './testing/manual-time.ts';
 import { simulate } from './testing/simulate.ts';
@@ -217,28 +220,32 @@ describe('ten thousand requests that come, wait, go away and are served at rando
 
 describe('a total outage', () => {
   it('is met by hardly more tries than there are requests, however often each would be tried', async () => {
-    const backends = [aBackend('a', { fallbacks: ['b'] }), aBackend('b', { fallbacks: ['c'] }), aBackend('c')];
+    const limits = { endpoints: servers(6), maxAttempts: 5 };
+    const backends = [aBackend('a', { ...limits, fallbacks: ['b'] }), aBackend('b', { ...limits, fallbacks: ['c'] }), aBackend('c', limits)];
     const config = aConfig(backends);
-    // The breakers are kept out of it, as if each try met another server.
-    const fleet = aFleet({ ...config, routing: { ...config.routing, breaker: { failures: 1_000_000, openMs: 1 }, retryBudget: { percent: 20, minPerSecond: 5 } } });
-    const plan = fleet.plan(aRequest({ model: 'a' }), ACCESS).backends;
+    const fleet = aFleet({ ...config, routing: { ...config.routing, retryBudget: { percent: 20, minPerSecond: 5 } } });
     let tries = 0;
+    let lost = 0;
+    // Too many requests everywhere: that keeps the breakers out of it, and each try has another server to go to at once.
+    const away: Backend = {
+      ask: async () => {
+        tries += 1;
+        throw new PlatformError('model_unavailable', 'no', { details: { status: 429 } });
+      },
+      close: async () => undefined,
+    };
+    const deps = { fleet, backendOf: () => away, guard: NO_EGRESS, auditEgress: async () => undefined, now: fleet.time.now, random: seededRandom(2) };
+    const request = aRequest({ model: 'a' });
+    const asked = new Set<string>();
+    const turns = { request, access: ACCESS, signal: NEVER, maxTokens: null, onChunk: () => null, retake: null, onBackend: ({ name }: BackendConfig) => void asked.add(name), onFirstByte: () => undefined, onUsage: () => undefined };
     const REQUESTS = 20_000;
     for (let made = 0; made < REQUESTS; made += 1) {
-      // As a call goes: up to five tries at each backend of the plan, each but the first out of the budget.
-      for (const [at, backend] of plan.entries()) {
-        if (at > 0 && !fleet.takeRetry(backend)) break;
-        for (let attempt = 0; attempt < 5; attempt += 1) {
-          if (attempt > 0 && !fleet.takeRetry(backend)) break;
-          const place = await fleet.at(backend, { avoid: attempt === 0 ? [] : ['x'] }).catch(() => null);
-          tries += 1;
-          place?.leave({ error: new PlatformError('model_rejected', 'no', { details: { status: 400 } }), firstByteMs: null, totalMs: 0 });
-        }
-      }
+      await askInTurn(deps, { ...turns, plan: fleet.plan(request, ACCESS), deadlineMs: fleet.time.now() + 30_000 }).catch(() => (lost += 1));
       await fleet.time.pass(5);
     }
+    expect(lost).toBe(REQUESTS);
     // 200 a second: a fifth more at each backend, and five a second at each of the three.
-    expect(plan.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+    expect([...asked]).toEqual(['a', 'b', 'c']);
     expect(tries / REQUESTS).toBeGreaterThan(1.15);
     expect(tries / REQUESTS).toBeLessThan(1.2 + (3 * 5 * 1.25) / 200 + 0.02);
   });
