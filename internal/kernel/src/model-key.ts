@@ -67,6 +67,8 @@ export interface ModelKey extends ModelKeySpec {
   readonly prefix: string;
   /** Who is billed: a user id, or `service:NAME`. */
   readonly owner: string;
+  /** The labels were given by somebody who acts for others. Else the key opens nothing once its owner has left one of their groups. */
+  readonly labelsGranted: boolean;
   readonly createdBy: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;

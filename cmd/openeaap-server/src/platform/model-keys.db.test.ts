@@ -7,7 +7,7 @@ import { createAccountant, createKeyResolver, hashModelKey, isModelKey, toKeyAcc
 import type { Accountant, MeteredAccess, SharedCounters } from '@openeaap/msig';
 import { createMasker } from '@openeaap/security';
 import type { CommitLane } from '@openeaap/store';
-import { createCommitLane, ensureAuditPartitions, findLiveModelKey, giveLimits, listAudit, takeLimits, writeModelUsage } from '@openeaap/store';
+import { createCommitLane, ensureAuditPartitions, findLiveModelKey, giveLimits, listAudit, putUser, takeLimits, writeModelUsage } from '@openeaap/store';
 import type { TestDatabase } from '../../../../internal/store/src/testing/test-database.ts';
 import { createTestDatabase } from '../../../../internal/store/src/testing/test-database.ts';
 import { createModelKeyPort } from './model-keys.ts';
@@ -21,6 +21,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   pool = new Pool({ connectionString: database.url, max: 6 });
   await ensureAuditPartitions(pool);
+  await putUser(pool, ALICE.principal);
   const masker = createMasker({ policyRules: [], builtin: true, hashKey: 'a key of the tests alone' });
   lane = createCommitLane({ pool, chainId: randomIds.newId(), toAuditRow: createToAuditRow({ masker: () => masker, clock: systemClock, ids: randomIds }), chain: chainRows, genesis: genesisHash, clock: systemClock });
 });
@@ -93,6 +94,19 @@ describe('virtual keys', () => {
     await port.createModelKey(ROOT, toRequest('given', { limits: { ...NO_MODEL_LIMITS, usdPerMonth: 1 } }));
     await expect(port.updateModelKey(ALICE, 'given', { limits: { usdPerMonth: 1_000 } })).rejects.toMatchObject(denied);
     expect((await port.revokeModelKey(ALICE, 'given')).status).toBe('revoked');
+  });
+
+  test('labels of one’s own groups end the key with them; labels that were given stay', async () => {
+    const keys = createKeyResolver({ find: (hash) => findLiveModelKey(pool, hash), now: Date.now, ttlMs: 0 });
+    const own = await port.createModelKey(ALICE, toRequest('own-labels', { labels: ['soc'] }));
+    const given = await port.createModelKey(ROOT, toRequest('given-labels', { labels: ['soc'] }));
+    const opens = async () => Promise.all([own, given].map(async ({ secret }) => (await keys.resolve(secret)) !== null));
+    expect(await opens()).toEqual([true, true]);
+    await putUser(pool, { ...ALICE.principal, groups: [] });
+    expect(await opens()).toEqual([false, true]);
+    await port.updateModelKey(ALICE, 'own-labels', { labels: [] });
+    expect(await opens()).toEqual([true, true]);
+    await putUser(pool, ALICE.principal);
   });
 
   test('a key ends by itself', async () => {

@@ -54,7 +54,7 @@ async function create(context: Context, caller: Caller, request: CreateModelKeyR
   refuseReach(caller, spec);
   const { secret, hash, prefix } = newModelKeySecret();
   const expiresAt = toExpiresAt(context, expiry);
-  const wanted = { ...spec, expiresAt, tenantId, id: context.ids.newId(), keyHash: hash, prefix, createdBy: userId };
+  const wanted = { ...spec, labelsGranted: actsForOthers(caller), expiresAt, tenantId, id: context.ids.newId(), keyHash: hash, prefix, createdBy: userId };
   const made: { key: ModelKey | null } = { key: null };
   await context.lane.withAudit([toFact(caller, wanted, 'created', toChangeText({ ...spec, expiresAt }))], async (db, rows) => {
     made.key = await createModelKey(db, wanted, KEYS_MAX);
@@ -79,7 +79,8 @@ async function update(context: Context, caller: Caller, ref: string, change: Mod
   const { limits, ...rest } = change;
   refuseReach(caller, rest);
   if (rest.expiresAt !== undefined && rest.expiresAt !== null) refusePast(context, rest.expiresAt);
-  const wanted: ModelKey = { ...key, ...rest, limits: { ...key.limits, ...limits } };
+  const labelsGranted = rest.labels === undefined ? key.labelsGranted : actsForOthers(caller);
+  const wanted: ModelKey = { ...key, ...rest, labelsGranted, limits: { ...key.limits, ...limits } };
   const saved: { key: ModelKey | null } = { key: null };
   await context.lane.withAudit([toFact(caller, key, 'changed', toChangeText(change))], async (db, rows) => {
     saved.key = await updateModelKey(db, wanted);

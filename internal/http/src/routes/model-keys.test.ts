@@ -9,7 +9,7 @@ const KEY_ID = '01939c4e-7a30-7cc1-9d3b-5f0f1c3a2b21';
 const AT = new Date('2026-11-24T08:00:00.000Z');
 
 const stored: ModelKey = {
-  tenantId: 'default', id: KEY_ID, name: 'ci', prefix: 'oek_abcdefgh', owner: 'service:ci', models: ['local'], sensitivity: 2, labels: ['soc'], priority: 0,
+  tenantId: 'default', id: KEY_ID, name: 'ci', prefix: 'oek_abcdefgh', owner: 'service:ci', models: ['local'], sensitivity: 2, labels: ['soc'], labelsGranted: true, priority: 0,
   limits: { ...NO_MODEL_LIMITS, usdPerMonth: 50 }, expiresAt: null, createdBy: 'root', createdAt: AT, updatedAt: AT, revokedAt: null, lastUsedAt: AT, revision: 1,
 };
 const item: ModelKeyItem = { ...stored, status: 'active' };

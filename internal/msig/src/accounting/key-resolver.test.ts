@@ -9,7 +9,7 @@ import { hashModelKey, isModelKey, newModelKeySecret } from './model-key-secret.
 const AT = new Date('2026-11-24T12:00:00Z');
 
 const toKey = (id: string, over: Partial<ModelKey> = {}): ModelKey => ({
-  tenantId: 't', id, name: id, prefix: 'oek_', owner: 'alice', models: ['local'], sensitivity: 2, labels: ['soc'], priority: -1, limits: { ...NO_MODEL_LIMITS, usdTotal: 1 },
+  tenantId: 't', id, name: id, prefix: 'oek_', owner: 'alice', models: ['local'], sensitivity: 2, labels: ['soc'], labelsGranted: true, priority: -1, limits: { ...NO_MODEL_LIMITS, usdTotal: 1 },
   expiresAt: null, createdBy: 'root', createdAt: AT, updatedAt: AT, revokedAt: null, lastUsedAt: null, revision: 1, ...over,
 });
 
@@ -161,7 +161,7 @@ describe('whose key it is', () => {
       },
     });
     const secrets = Array.from({ length: 100 }, (_, index) => make(`k${index}`));
-    const found = await Promise.all(secrets.map((secret) => resolver.resolve(secret)));
+    const found = await Promise.all(secrets.map(async (secret) => resolver.resolve(secret)));
     expect(found.map((key) => key?.id)).toEqual(secrets.map((_, index) => `k${index}`));
     expect(most).toBe(4);
   });

@@ -48,6 +48,9 @@ CREATE TABLE model_usage (
   PRIMARY KEY (tenant_id, hour, key_id, user_id, agent_id, run_id, backend, model, kind, cache)
 );
 
+-- To find old hours of all tenants; rows come in about their order.
+CREATE INDEX model_usage_hours ON model_usage USING brin (hour);
+
 -- What was written: a batch whose answer was lost is sent again, and counted once.
 CREATE TABLE model_usage_batches (
   id UUID PRIMARY KEY,
@@ -66,6 +69,8 @@ CREATE TABLE model_keys (
   models TEXT[],
   sensitivity SMALLINT NOT NULL CHECK (sensitivity BETWEEN 1 AND 3),
   labels TEXT[] NOT NULL,
+  -- By somebody who acts for others. Else they are the owner's own, and hold while he is in the groups.
+  labels_granted BOOLEAN NOT NULL,
   priority INTEGER NOT NULL,
   limits JSONB NOT NULL,
   expires_at TIMESTAMPTZ,

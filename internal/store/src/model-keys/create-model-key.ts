@@ -8,8 +8,8 @@ import { toModelKey, toStoredLimits } from './model-key-row.ts';
 const CREATE_MODEL_KEY: Statement = {
   name: 'create-model-key',
   text: `
-INSERT INTO model_keys (tenant_id, id, name, key_hash, prefix, owner, models, sensitivity, labels, priority, limits, expires_at, created_by)
-SELECT $1::varchar, $2::uuid, $3, $4, $5, $6, $7::text[], $8::smallint, $9::text[], $10::int, $11::jsonb, $12::timestamptz, $13
+INSERT INTO model_keys (tenant_id, id, name, key_hash, prefix, owner, models, sensitivity, labels, priority, limits, expires_at, created_by, labels_granted)
+SELECT $1::varchar, $2::uuid, $3, $4, $5, $6, $7::text[], $8::smallint, $9::text[], $10::int, $11::jsonb, $12::timestamptz, $13, $15::boolean
 WHERE (SELECT count(*) FROM model_keys WHERE tenant_id = $1::varchar) < $14::int
 ON CONFLICT (tenant_id, name) DO NOTHING
 RETURNING *`,
@@ -22,6 +22,8 @@ export interface NewModelKey extends ModelKeySpec {
   readonly keyHash: string;
   readonly prefix: string;
   readonly owner: string;
+  /** As of `ModelKey`. */
+  readonly labelsGranted: boolean;
   readonly createdBy: string;
 }
 
@@ -42,6 +44,7 @@ export async function createModelKey(db: Queryable, key: NewModelKey, most: numb
     key.expiresAt,
     key.createdBy,
     most,
+    key.labelsGranted,
   ]);
   return rows[0] === undefined ? null : toModelKey(rows[0]);
 }

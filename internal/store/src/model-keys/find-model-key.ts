@@ -4,7 +4,17 @@ import { run } from '../database.ts';
 import type { ModelKeyRow } from './model-key-row.ts';
 import { toModelKey } from './model-key-row.ts';
 
-const BY_HASH: Statement = { name: 'find-model-key-by-hash', text: 'SELECT * FROM model_keys WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())' };
+/**
+ * Labels keep the owner's own answers apart in the caches. Without one that he has lost they would
+ * come among those of others, so the key opens nothing instead.
+ */
+const BY_HASH: Statement = {
+  name: 'find-model-key-by-hash',
+  text: `
+SELECT k.* FROM model_keys k LEFT JOIN users u ON u.tenant_id = k.tenant_id AND u.user_id = k.owner
+WHERE k.key_hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+  AND (k.labels_granted OR k.labels <@ COALESCE(u.groups, '{}'))`,
+};
 const BY_ID: Statement = { name: 'find-model-key', text: 'SELECT * FROM model_keys WHERE tenant_id = $1 AND id = $2' };
 const BY_NAME: Statement = { name: 'find-model-key-by-name', text: 'SELECT * FROM model_keys WHERE tenant_id = $1 AND name = $2' };
 

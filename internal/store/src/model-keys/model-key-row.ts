@@ -11,6 +11,7 @@ export interface ModelKeyRow {
   readonly models: readonly string[] | null;
   readonly sensitivity: number;
   readonly labels: readonly string[];
+  readonly labels_granted: boolean;
   readonly priority: number;
   readonly limits: StoredLimits;
   readonly expires_at: Date | null;
@@ -39,6 +40,7 @@ export function toModelKey(row: ModelKeyRow): ModelKey {
     models: row.models,
     sensitivity: toSensitivity(row.sensitivity),
     labels: row.labels,
+    labelsGranted: row.labels_granted,
     priority: row.priority,
     limits: { ...NO_MODEL_LIMITS, ...Object.fromEntries(MODEL_LIMIT_FIELDS.map(({ of, name }) => [of, row.limits[name] ?? null])) },
     expiresAt: row.expires_at,

@@ -2,6 +2,7 @@ import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ModelKey } from '@openeaap/kernel';
 import { NO_MODEL_LIMITS, randomIds } from '@openeaap/kernel';
+import { putUser } from '../access/users.ts';
 import type { TestDatabase } from '../testing/test-database.ts';
 import { createTestDatabase } from '../testing/test-database.ts';
 import type { NewModelKey } from './index.ts';
@@ -19,7 +20,7 @@ afterAll(async () => {
 });
 
 const toNew = (name: string, over: Partial<NewModelKey> = {}): NewModelKey => ({
-  tenantId: 't', id: randomIds.newId(), name, keyHash: `hash-of-${name}`, prefix: 'oek_abcdefgh', owner: 'alice', models: ['local', 'qwen'], sensitivity: 2, labels: ['soc'], priority: -1,
+  tenantId: 't', id: randomIds.newId(), name, keyHash: `hash-of-${name}`, prefix: 'oek_abcdefgh', owner: 'alice', models: ['local', 'qwen'], sensitivity: 2, labels: ['soc'], labelsGranted: true, priority: -1,
   limits: { ...NO_MODEL_LIMITS, requestsPerMinute: 60, usdPerMonth: 0.000_05 }, expiresAt: null, createdBy: 'root', ...over,
 });
 
@@ -83,5 +84,19 @@ describe('virtual keys', () => {
     const second = (await findModelKey(pool, 't', { id: key.id }))?.lastUsedAt;
     expect(first).toBeInstanceOf(Date);
     expect(second).toEqual(first);
+  });
+
+  test('labels that the owner gave himself hold while he is in their groups; then the key opens nothing', async () => {
+    const opens = async (name: string): Promise<boolean> => (await findLiveModelKey(pool, `hash-of-${name}`)) !== null;
+    const inGroups = (...groups: string[]) => putUser(pool, { tenantId: 't', userId: 'carol', groups, clearance: 1 });
+    await inGroups('soc', 'hr');
+    await made('own', { owner: 'carol', labels: ['soc', 'hr'], labelsGranted: false });
+    await made('given', { owner: 'carol', labels: ['soc', 'hr'], labelsGranted: true });
+    await made('plain', { owner: 'nobody-knows-her', labels: [], labelsGranted: false });
+    expect([await opens('own'), await opens('given'), await opens('plain')]).toEqual([true, true, true]);
+    await inGroups('soc');
+    expect([await opens('own'), await opens('given'), await opens('plain')]).toEqual([false, true, true]);
+    await inGroups('soc', 'hr');
+    expect(await opens('own')).toBe(true);
   });
 });

@@ -8,7 +8,7 @@ import { toModelKey, toStoredLimits } from './model-key-row.ts';
 const UPDATE_MODEL_KEY: Statement = {
   name: 'update-model-key',
   text: `
-UPDATE model_keys SET name = $4, models = $5::text[], sensitivity = $6, labels = $7::text[], priority = $8, limits = $9::jsonb, expires_at = $10::timestamptz,
+UPDATE model_keys SET name = $4, models = $5::text[], sensitivity = $6, labels = $7::text[], priority = $8, limits = $9::jsonb, expires_at = $10::timestamptz, labels_granted = $11::boolean,
   revision = revision + 1, updated_at = now()
 WHERE tenant_id = $1 AND id = $2 AND revision = $3 AND revoked_at IS NULL
 RETURNING *`,
@@ -28,7 +28,7 @@ const UNIQUE_VIOLATION = '23505';
 
 /** `key` as it is to be, with the revision that was read. null: somebody has changed or revoked it meanwhile. Errors: `conflict` (the name is taken). */
 export async function updateModelKey(db: Queryable, key: ModelKey): Promise<ModelKey | null> {
-  const values = [key.tenantId, key.id, key.revision, key.name, key.models, key.sensitivity, key.labels, key.priority, toJsonb(toStoredLimits(key.limits)), key.expiresAt];
+  const values = [key.tenantId, key.id, key.revision, key.name, key.models, key.sensitivity, key.labels, key.priority, toJsonb(toStoredLimits(key.limits)), key.expiresAt, key.labelsGranted];
   const { rows } = await run<ModelKeyRow>(db, UPDATE_MODEL_KEY, values).catch((thrown: unknown) => {
     throw thrown instanceof PlatformError && sqlState(thrown.cause) === UNIQUE_VIOLATION ? nameTaken(key.name) : thrown;
   });

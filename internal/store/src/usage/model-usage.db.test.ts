@@ -47,7 +47,7 @@ describe('the ledger of model calls', () => {
   test('groups by what is asked for, the dearest first; keys have their names, days their order', async () => {
     const key = await createModelKey(
       pool,
-      { tenantId: 't', id: randomIds.newId(), name: 'ci-bot', keyHash: 'h', prefix: 'oek_abc', owner: 'service:ci', models: null, sensitivity: 1, labels: [], priority: 0, limits: { requestsPerMinute: null, tokensPerMinute: null, tokensPerDay: null, usdPerDay: null, usdPerMonth: null, usdTotal: null }, expiresAt: null, createdBy: 'root' },
+      { tenantId: 't', id: randomIds.newId(), name: 'ci-bot', keyHash: 'h', prefix: 'oek_abc', owner: 'service:ci', models: null, sensitivity: 1, labels: [], labelsGranted: true, priority: 0, limits: { requestsPerMinute: null, tokensPerMinute: null, tokensPerDay: null, usdPerDay: null, usdPerMonth: null, usdTotal: null }, expiresAt: null, createdBy: 'root' },
       10,
     );
     await writeModelUsage(pool, randomIds.newId(), [
@@ -64,7 +64,7 @@ describe('the ledger of model calls', () => {
   });
 
   test('names are looked up for the groups, not for each row', async () => {
-    await pool.query("INSERT INTO model_keys (tenant_id, id, name, key_hash, prefix, owner, sensitivity, labels, priority, limits, created_by) SELECT 'many', ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, 'key-' || i, 'many-' || i, 'oek_', 'o', 1, '{}', 0, '{}', 'root' FROM generate_series(1, 1000) i");
+    await pool.query("INSERT INTO model_keys (tenant_id, id, name, key_hash, prefix, owner, sensitivity, labels, labels_granted, priority, limits, created_by) SELECT 'many', ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, 'key-' || i, 'many-' || i, 'oek_', 'o', 1, '{}', true, 0, '{}', 'root' FROM generate_series(1, 1000) i");
     await pool.query("INSERT INTO model_usage SELECT 'many', $1::timestamptz + (i / 1000) * interval '1 hour', '00000000-0000-7000-8000-' || lpad((1 + i % 1000)::text, 12, '0'), 'u', '', '', 'b', 'm', 'chat', 'off', 1, 0, 1, 1, 0, 0, 1, 0, 1 FROM generate_series(0, 3999) i", [HOUR]);
     const timed = async (groupBy: ModelUsageGroup) => {
       const startedMs = performance.now();
@@ -98,6 +98,24 @@ describe('the ledger of model calls', () => {
   test('text that PostgreSQL cannot store is no reason to lose a bill', async () => {
     await writeModelUsage(pool, randomIds.newId(), [row({ tenantId: 'odd', model: 'a\u0000b' })]);
     expect((await sumModelUsage(pool, { tenantId: 'odd', groupBy: 'model', limit: 10 })).map(({ calls }) => calls)).toEqual([1]);
+  });
+
+  test('after 90 days an hour is kept without run and agent, and its sums stay', async () => {
+    const old = new Date(Date.now() - 91 * 86_400_000 - 3_600_000);
+    const young = new Date(Date.now() - 89 * 86_400_000);
+    const of = (over: Partial<ModelUsageRow>) => row({ tenantId: 'aged', ...over });
+    await writeModelUsage(pool, randomIds.newId(), [
+      of({ hour: old }), of({ hour: old, agentId: 'a', failed: 1 }), of({ hour: old, runId: 'r1', estimated: 1 }), of({ hour: old, runId: 'r2', agentId: 'a', keyId: 'k' }), of({ hour: young, runId: 'r3' }),
+    ]);
+    const total = await sums('user', { tenantId: 'aged' });
+    await forgetExpiredCounters(pool);
+    await forgetExpiredCounters(pool);
+    expect(await sums('user', { tenantId: 'aged' })).toEqual(total);
+    expect((await sums('run', { tenantId: 'aged' })).map(({ key, calls }) => [key, calls])).toEqual([['', 4], ['r3', 1]]);
+    expect((await sums('agent', { tenantId: 'aged' })).map(({ key, calls }) => [key, calls])).toEqual([['', 5]]);
+    expect((await pool.query("SELECT key_id, calls, failed, estimated FROM model_usage WHERE tenant_id = 'aged' AND hour = $1 ORDER BY key_id", [old])).rows).toEqual([
+      { key_id: '', calls: '3', failed: '1', estimated: '1' }, { key_id: 'k', calls: '1', failed: '0', estimated: '0' },
+    ]);
   });
 
   test('housekeeping forgets counters that are over and old marks of batches, and no bill', async () => {

@@ -1,6 +1,14 @@
 import type { Queryable, Statement } from '../database.ts';
 import { run, toJsonb } from '../database.ts';
 
+/** Adds `EXCLUDED` to the row `u` of the same hour, key, user, agent, run, backend, model, kind and cache state. */
+export const ADD_TO_HOUR = `
+ON CONFLICT (tenant_id, hour, key_id, user_id, agent_id, run_id, backend, model, kind, cache) DO UPDATE SET
+  calls = u.calls + EXCLUDED.calls, failed = u.failed + EXCLUDED.failed,
+  prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens, completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens,
+  cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens, reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
+  cost_usd_nanos = u.cost_usd_nanos + EXCLUDED.cost_usd_nanos, estimated = u.estimated + EXCLUDED.estimated, latency_ms = u.latency_ms + EXCLUDED.latency_ms`;
+
 /** Adds to the hours in one statement, in the order of their keys; a batch that is known adds nothing. */
 const WRITE_MODEL_USAGE: Statement = {
   name: 'write-model-usage',
@@ -15,12 +23,7 @@ SELECT tenant_id, hour, key_id, user_id, agent_id, run_id, backend, model, kind,
 FROM jsonb_to_recordset($2::jsonb) AS x(tenant_id text, hour timestamptz, key_id text, user_id text, agent_id text, run_id text, backend text, model text, kind text, cache text,
   calls bigint, failed bigint, prompt_tokens bigint, completion_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, cost_usd_nanos bigint, estimated bigint, latency_ms bigint)
 WHERE EXISTS (SELECT 1 FROM fresh)
-ORDER BY tenant_id, hour, key_id, user_id, agent_id, run_id, backend, model, kind, cache
-ON CONFLICT (tenant_id, hour, key_id, user_id, agent_id, run_id, backend, model, kind, cache) DO UPDATE SET
-  calls = u.calls + EXCLUDED.calls, failed = u.failed + EXCLUDED.failed,
-  prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens, completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens,
-  cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens, reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
-  cost_usd_nanos = u.cost_usd_nanos + EXCLUDED.cost_usd_nanos, estimated = u.estimated + EXCLUDED.estimated, latency_ms = u.latency_ms + EXCLUDED.latency_ms`,
+ORDER BY tenant_id, hour, key_id, user_id, agent_id, run_id, backend, model, kind, cache${ADD_TO_HOUR}`,
 };
 
 /** What one hour, key, user, agent, run, backend, model, kind and cache state have in common. Empty texts: none. */
