@@ -72,8 +72,8 @@ interface Batch {
 
 /**
  * Adds calls up in memory and writes them once a second. While the store is away rows wait; when
- * there are too many of them, the newest are added up without their key, user, agent and run, so
- * that the sums of the tenant stay right and memory stays bounded.
+ * there are too many of them, the newest are added up without their key, user, agent, run and model,
+ * so that the sums of tenant and backend stay right and memory stays bounded.
  */
 export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRows = LEDGER_ROWS_MAX, closeMs = CLOSE_MS }: LedgerDeps): Ledger {
   const full: Batch[] = [];
