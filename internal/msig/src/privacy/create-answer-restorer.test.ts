@@ -15,6 +15,14 @@ const EMAIL = '<EMAIL_abcdef01>';
 const chat = (delta: JsonObject, rest: JsonObject = {}, index = 0): string =>
   JSON.stringify({ id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index, delta, logprobs: null, finish_reason: null, ...rest }] });
 const cut = (text: string, size: number): readonly string[] => Array.from({ length: Math.ceil(text.length / size) }, (_, n) => text.slice(n * size, (n + 1) * size));
+/** JSON in a text of JSON, so many times; and what is at its bottom. */
+const nest = (text: string, depth: number, blanks?: number): string => JSON.stringify(depth === 1 ? { said: 'a "b" c', key: text, to: PHONE } : { url: 'http://x/{"a"}', body: nest(text, depth - 1, blanks), list: ['"', text] }, undefined, blanks);
+const bottom = (json: string): unknown => {
+  const value = JSON.parse(json) as { readonly body?: string; readonly list?: unknown };
+  if (value.list !== undefined) expect(value.list).toEqual(['"', KEY]);
+  return value.body === undefined ? value : bottom(value.body);
+};
+const BOTTOM = { said: 'a "b" c', key: KEY, to: '13800138000' };
 const feed = (to: AnswerRestorer, chunks: readonly string[]): readonly JsonObject[] => [...chunks.flatMap((chunk) => to.chunk(chunk)), ...to.end()].map((json) => JSON.parse(json) as JsonObject);
 
 interface ChatChunk {
@@ -54,6 +62,42 @@ describe('an answer in one piece', () => {
     expect(JSON.parse(free.tool_calls[0]?.function.arguments ?? '')).toEqual({ key: KEY, to: 13_800_138_000 });
     expect(free.content).toBe(`{"key":"${KEY}"}`);
     for (const body of [{ response_format: { type: 'json_object' } }, { text: { format: { type: 'json_schema' } } }]) expect(JSON.parse(parse(body).content)).toEqual({ key: KEY });
+  });
+});
+
+describe('JSON in texts of JSON', () => {
+  const argumentsOf = (args: string): string => JSON.stringify({ choices: [{ message: { tool_calls: [{ function: { name: 'f', arguments: args } }] } }] });
+
+  it.each([1, 2, 3, 4])('has originals that are escaped as often as the text around them, %i deep', (depth) => {
+    for (const blanks of [undefined, 2]) {
+      const args = nest('<PRIVATE_KEY_00ff00ff>', depth, blanks);
+      const document = JSON.parse(restorer().document(argumentsOf(args))) as { choices: [{ message: { tool_calls: [{ function: { arguments: string } }] } }] };
+      expect(bottom(document.choices[0].message.tool_calls[0].function.arguments)).toEqual(BOTTOM);
+      for (const size of [1, 2, 3, 7, 50, 5_000]) {
+        const seen = feed(restorer(), cut(args, size).map((text) => chat({ tool_calls: [{ index: 0, function: { arguments: text } }] })));
+        expect(bottom(gather(seen, (each) => each.delta?.tool_calls?.map((part) => part.function.arguments).join('')))).toEqual(BOTTOM);
+      }
+    }
+  });
+
+  it('knows placeholders whose brackets are escaped there', () => {
+    // As some languages write JSON: each level escapes the backslash of the one below.
+    const marshal = (value: unknown): string => JSON.stringify(value).replaceAll('<', '\\u003c').replaceAll('>', '\\u003e');
+    const args = marshal({ body: marshal({ body: marshal({ key: '<PRIVATE_KEY_00ff00ff>' }) }) });
+    const seen = feed(restorer(), cut(args, 3).map((text) => chat({ tool_calls: [{ index: 0, function: { arguments: text } }] })));
+    expect(bottom(gather(seen, (each) => each.delta?.tool_calls?.map((part) => part.function.arguments).join('')))).toEqual({ key: KEY });
+  });
+
+  it.each([
+    ['a quotation', 'he said "<PRIVATE_KEY_00ff00ff>" and left', `he said "${KEY}" and left`],
+    ['half of one', 'a " and <PRIVATE_KEY_00ff00ff>', `a " and ${KEY}`],
+    ['a quotation at the beginning', '"<PRIVATE_KEY_00ff00ff>" he said', `"${KEY}" he said`],
+    ['a tag of a log', '[info] "<PRIVATE_KEY_00ff00ff>"', `[info] "${KEY}"`],
+    ['a backslash before the end', ['C:\\', '<PRIVATE_KEY_00ff00ff>'], ['C:\\', KEY]],
+  ])('is not seen in %s', (_name, value, expected) => {
+    const args = JSON.stringify({ a: value, b: '<PRIVATE_KEY_00ff00ff>' });
+    const seen = feed(restorer(), cut(args, 3).map((text) => chat({ tool_calls: [{ index: 0, function: { arguments: text } }] })));
+    expect(JSON.parse(gather(seen, (each) => each.delta?.tool_calls?.map((part) => part.function.arguments).join('')))).toEqual({ a: expected, b: KEY });
   });
 });
 

@@ -4,6 +4,8 @@ import type { ModelRequest } from '../request/model-request.ts';
 import { channelOf, endedBy, toRemainder } from './answer-channels.ts';
 import type { Channel } from './answer-channels.ts';
 import type { AnswerRestorer } from './egress-guard.ts';
+import { createJsonDepth } from './json-depth.ts';
+import type { JsonDepth } from './json-depth.ts';
 import type { Syntax, TextRestorer } from './restore-text.ts';
 import { decodeText, replaceAt, walkJson } from './walk-json.ts';
 import type { JsonPath, JsonVisitor, Replacement } from './walk-json.ts';
@@ -30,11 +32,19 @@ export function createAnswerRestorer(texts: TextRestorer, request: Pick<ModelReq
   const writesJson = asksForJson(request.body);
   const held = new Map<string, Held>();
 
-  const syntaxOf = (path: JsonPath): Syntax => (isJsonText(path, writesJson) ? 'json' : 'plain');
+  const depths = new Map<string, JsonDepth>();
+
+  const syntaxOf = (path: JsonPath): Syntax => (isJsonText(path, writesJson) ? createJsonDepth() : 'plain');
+  const syntaxOfPiece = ({ id, isArguments, isAnswer }: Channel): Syntax => {
+    if (!isArguments && !(isAnswer && writesJson)) return 'plain';
+    const depth = depths.get(id) ?? createJsonDepth();
+    if (depths.size < HELD_TEXTS_MAX) depths.set(id, depth);
+    return depth;
+  };
 
   const piece = (chunk: JsonObject, channel: Channel, text: string): string => {
     const before = held.get(channel.id)?.text ?? '';
-    const syntax: Syntax = channel.isArguments || (channel.isAnswer && writesJson) ? 'json' : 'plain';
+    const syntax = syntaxOfPiece(channel);
     const isLast = channel.isEnded || (before === '' && held.size >= HELD_TEXTS_MAX);
     const cut = isLast ? { ready: texts.whole(before + text, syntax), held: '' } : texts.piece(before + text, syntax);
     if (cut.held === '') held.delete(channel.id);
@@ -54,7 +64,8 @@ export function createAnswerRestorer(texts: TextRestorer, request: Pick<ModelReq
   return {
     document: (json) => (MARK.test(json) ? (editTexts(json, (text, path) => texts.whole(text, syntaxOf(path))) ?? json) : json),
     chunk: (json) => {
-      if (held.size === 0 && !MARK.test(json)) return [json];
+      // Of a text that is JSON every piece is read: what stands in it says how deep it goes.
+      if (held.size === 0 && !writesJson && !MARK.test(json) && !json.includes('arguments')) return [json];
       const chunk = parseObject(json);
       if (chunk === null) return [json];
       const before = [...held];

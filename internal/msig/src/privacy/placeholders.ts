@@ -66,7 +66,7 @@ function kindOf(rule: string): string {
 }
 
 /** The digits of everything that a reader of answers could take for a placeholder. */
-const LOOKALIKE = /_\\{0,2}([0-9a-f]{8}) ?(?:>|\\u003e)/gi;
+const LOOKALIKE = /_\\{0,2}([0-9a-f]{8}) ?(?:>|\\{1,8}u003e)/gi;
 
 export function listLookalikes(text: string): readonly string[] {
   return text.includes('>') || text.includes('\\u003') ? Array.from(text.matchAll(LOOKALIKE), (match) => (match[1] ?? '').toLowerCase()) : [];

@@ -1,5 +1,7 @@
+import type { JsonDepth } from './json-depth.ts';
 import { HEX_DIGITS, KIND_CHARS_MAX } from './placeholders.ts';
 import type { Placeholders } from './placeholders.ts';
+import { EGRESS_LIMITS } from './scan-body.ts';
 
 /** Puts originals in place of placeholders, in text that is whole or comes in pieces. */
 export interface TextRestorer {
@@ -8,8 +10,8 @@ export interface TextRestorer {
   readonly piece: (text: string, syntax: Syntax) => { readonly ready: string; readonly held: string };
 }
 
-/** `json`: the text is JSON itself, so that what is put into one of its texts must be escaped. */
-export type Syntax = 'plain' | 'json';
+/** Of a text that is JSON itself: how deep in it the text goes on, so that what is put there is escaped as often. */
+export type Syntax = 'plain' | JsonDepth;
 
 /** Each underscore of a kind may have two backslashes before it, and a bracket be written as an escape. */
 export const HELD_CHARS_MAX = 3 * KIND_CHARS_MAX + HEX_DIGITS + 24;
@@ -21,22 +23,38 @@ export const HELD_CHARS_MAX = 3 * KIND_CHARS_MAX + HEX_DIGITS + 24;
  */
 export function createTextRestorer({ originals, kinds }: Pick<Placeholders, 'originals' | 'kinds'>): TextRestorer {
   const patterns = { plain: toPatterns([...kinds], 'plain'), json: toPatterns([...kinds], 'json') };
-  const whole: TextRestorer['whole'] = (text, syntax) =>
-    text.replace(patterns[syntax].whole, (placeholder, digits: string) => {
+  const patternsOf = (syntax: Syntax): Patterns => (syntax === 'plain' ? patterns.plain : patterns.json);
+  const whole: TextRestorer['whole'] = (text, syntax) => {
+    let read = 0;
+    const depthAt = (at: number): number => {
+      const before = text.slice(read, at);
+      read = at;
+      return syntax === 'plain' ? 0 : Math.max(1, syntax.after(before));
+    };
+    const restored = text.replace(patternsOf(syntax).whole, (placeholder, digits: string, at: number) => {
       const original = originals.get(digits.toLowerCase());
-      if (original === undefined) return placeholder;
-      return syntax === 'json' ? JSON.stringify(original).slice(1, -1) : original;
+      return original === undefined ? placeholder : escaped(original, depthAt(at));
     });
+    depthAt(text.length);
+    return restored;
+  };
   return {
     whole,
     piece: (text, syntax) => {
       const tailStart = Math.max(0, text.length - HELD_CHARS_MAX);
-      const match = patterns[syntax].beginning.exec(text.slice(tailStart));
+      const match = patternsOf(syntax).beginning.exec(text.slice(tailStart));
       if (match === null) return { ready: whole(text, syntax), held: '' };
       const cut = tailStart + match.index;
       return { ready: whole(text.slice(0, cut), syntax), held: text.slice(cut) };
     },
   };
+}
+
+/** Nothing is masked deeper, and each time may double it. */
+function escaped(original: string, times: number): string {
+  let text = original;
+  for (let done = 0; done < Math.min(times, EGRESS_LIMITS.nestedTexts); done += 1) text = JSON.stringify(text).slice(1, -1);
+  return text;
 }
 
 interface Patterns {
@@ -48,9 +66,11 @@ interface Patterns {
 
 const UNDERSCORE = ['\\\\{0,2}', '_'];
 const DIGIT = '[0-9a-f]';
+/** Of an escape four texts deep: each depth doubles them. */
+const ESCAPES = '\\\\{1,8}';
 
-function toPatterns(kinds: readonly string[], syntax: Syntax): Patterns {
-  const [opening, closing] = syntax === 'json' ? ['(?:<|\\\\u003c)', '(?:>|\\\\u003e)'] : ['<', '>'];
+function toPatterns(kinds: readonly string[], syntax: 'plain' | 'json'): Patterns {
+  const [opening, closing] = syntax === 'json' ? [`(?:<|${ESCAPES}u003c)`, `(?:>|${ESCAPES}u003e)`] : ['<', '>'];
   const openings = syntax === 'json' ? [['<'], escapeSteps('c')] : [['<']];
   const closingSteps = syntax === 'json' ? escapeSteps('e') : [];
   const beginnings = kinds.flatMap((kind) =>
@@ -62,8 +82,8 @@ function toPatterns(kinds: readonly string[], syntax: Syntax): Patterns {
   };
 }
 
-/** `\u003c` and `\u003e`, character by character. */
-const escapeSteps = (last: string): readonly string[] => ['\\\\', 'u', '0', '0', '3', last];
+/** `\u003c` and `\u003e`, step by step. */
+const escapeSteps = (last: string): readonly string[] => [ESCAPES, 'u', '0', '0', '3', last];
 
 /** A kind is letters, digits and underscores: nothing that a pattern would take for more. */
 const toSteps = (kind: string): readonly string[] => kind.split('').flatMap((char) => (char === '_' ? UNDERSCORE : [char]));

@@ -110,7 +110,8 @@ describe('what was masked and comes back is what it was', () => {
     for (const seed of SEEDS) {
       const source = createSource(seed + 10_000);
       const secrets: string[] = [];
-      const value = { a: textOf(source, secrets), b: [textOf(source, secrets)], [textOf(source, secrets)]: 1 };
+      const deep = JSON.stringify({ a: textOf(source, secrets), b: JSON.stringify([textOf(source, secrets), { [textOf(source, secrets)]: 1 }], undefined, 2) });
+      const value = { a: textOf(source, secrets), b: [textOf(source, secrets)], [textOf(source, secrets)]: 1, deep };
       const call = { id: 'c', type: 'function', function: { name: 'f', arguments: JSON.stringify(value) } };
       const pass = guard.prepare(parseRequest('chat', JSON.stringify({ messages: [{ role: 'assistant', tool_calls: [call] }] })), ACCESS, BACKEND);
       const echo = JSON.stringify({ choices: [{ index: 0, message: (pass.request.body['messages'] as JsonObject[])[0] }] });
