@@ -30,7 +30,7 @@ const FIELDS = {
   name: Type.String({ minLength: 1, maxLength: KEY_NAME_CHARS, pattern: NAME_PATTERN, description: 'Unique name of the key.' }),
   models: Type.Union([Type.Array(Type.String({ minLength: 1, maxLength: NAME_CHARS }), { minItems: 1, maxItems: MODELS_MAX }), Type.Null()], { description: 'Backends, models and capabilities that may be asked for; null (default): all.' }),
   sensitivity: Type.Unsafe<Sensitivity>({ enum: [1, 2, 3], description: 'What is asked with it counts as this secret: 1 Public (default), 2 Internal, 3 Confidential. Confidential content never goes to an external backend.' }),
-  labels: Type.Array(Type.String({ minLength: 1, maxLength: NAME_CHARS }), { maxItems: LABELS_MAX, uniqueItems: true, description: 'Access labels of what the holder reads; cached answers are shared among equal labels only. Others than your own groups need the scope act_for_others.' }),
+  labels: Type.Array(Type.String({ minLength: 1, maxLength: NAME_CHARS }), { maxItems: LABELS_MAX, uniqueItems: true, description: 'Access labels of what the holder reads; cached answers are shared among equal labels only. Others than your own groups need the scope act_for_others; a key with your own opens nothing once you have left one of them.' }),
   priority: Type.Integer({ minimum: -PRIORITY_MAX, maximum: PRIORITY_MAX, description: 'Lower is sooner; default 0. Below 0 needs the scope act_for_others.' }),
 };
 

@@ -37,7 +37,7 @@ export const usageRoutes: Routes = ({ port }) => (app, _options, done) => {
       operationId: 'getModelUsage',
       tags: ['usage'],
       summary: 'What models were asked, and what it cost',
-      description: 'Every call through the gateway, of agents and of virtual keys, failed ones and those that a cache answered included; a few seconds late. Kept by the hour: `from` and `to` take whole hours, by their beginning. The dearest group first, days newest last. Without the scope act_for_others only calls of your own are counted.',
+      description: 'Every call through the gateway, of agents and of virtual keys, failed ones and those that a cache answered included; a few seconds late. Kept by the hour: `from` and `to` take whole hours, by their beginning. Hours older than 90 days have no run and no agent. The dearest group first, days newest last. Without the scope act_for_others only calls of your own are counted.',
       querystring: ModelQuery,
       response: { 200: itemsOf(ModelUsageRowView) },
     },
