@@ -7,7 +7,7 @@ export type CacheEvent =
   | { readonly kind: 'look'; readonly level: CacheLevel; readonly isHit: boolean }
   /** Equal requests under way were one. */
   | { readonly kind: 'shared' }
-  /** `personal`: data of persons was found, so only L1 has it. `busy`: too many writes were waiting. */
+  /** `personal`: data of persons was found, so only L1 has it. `busy`: too many writes were waiting. `failed`: the level did not take it. */
   | { readonly kind: 'kept'; readonly level: CacheLevel; readonly bytes: number }
   | { readonly kind: 'not_kept'; readonly level: CacheLevel; readonly reason: 'too_large' | 'personal' | 'busy' | 'failed' }
   /** The vectors were near enough and the guard saw another question. */

@@ -4,8 +4,7 @@ import { callOf } from '../testing/cache-calls.ts';
 import { createCacheKeys } from './cache-key.ts';
 import { toCanonicalText } from './canonical-text.ts';
 
-const keyOf = (text: string): string => createCacheKeys('k').exact(callOf({}, { text }));
-const scopeOf = (text: string): string | null => createCacheKeys('k').scope(callOf({}, { text }), JSON.parse(text) as JsonObject, 'e');
+const keyOf = (text: string): string => createCacheKeys('k').exact(callOf({}, { text })).key;
 
 describe('the key of an answer', () => {
   it('is the same however the same JSON is written, and another for every other value', () => {
@@ -38,20 +37,35 @@ describe('the key of an answer', () => {
 
   it('cannot be tried out by who does not know the secret', () => {
     const call = callOf({ a: 1 });
-    expect(createCacheKeys('one').exact(call)).not.toBe(createCacheKeys('other').exact(call));
+    expect(createCacheKeys('one').exact(call).key).not.toBe(createCacheKeys('other').exact(call).key);
   });
 
-  it('remembers texts, and no more than it may', () => {
+  it('remembers so many and no more, of this caller and not of that one', () => {
     const keys = createCacheKeys('k');
     for (let at = 0; at < 10_000; at += 1) keys.exact(callOf({ at }));
-    expect(keys.exact(callOf({ at: 1 }))).toBe(keyOf('{"at":1}'));
+    expect(keys.size()).toBeGreaterThanOrEqual(2_048);
+    expect(keys.size()).toBeLessThanOrEqual(2 * 2_048);
+    const size = keys.size();
+    const [mine, again, other] = [{}, {}, { tenantId: 't2' }].map((access) => keys.exact(callOf({ at: 9_999 }, { access })));
+    expect(again).toBe(mine);
+    expect(other?.key).not.toBe(mine?.key);
+    expect(keys.size()).toBe(size + 1);
+    expect(keys.exact(callOf({ at: 1 })).key).toBe(keyOf('{"at":1}'));
   });
-});
 
-describe('the scope of a question', () => {
-  it('is none where the parsed body may not be what a server reads', () => {
-    expect(scopeOf('{"a":1.50,"b":-0.25,"c":1e3}')).not.toBeNull();
-    for (const text of ['{"a":1,"a":2}', '{"a":9007199254740993}', '{"a":1e400}', '{"a":[{"b":1,"b":1}]}']) expect(scopeOf(text)).toBeNull();
+  it('counts what a response says again, and every wish for the stream', () => {
+    const keyOfBody = (kind: 'chat' | 'responses', body: JsonObject): string => createCacheKeys('k').exact(callOf({ model: 'm', ...body }, { kind })).key;
+    for (const member of ['user', 'metadata', 'safety_identifier', 'prompt_cache_key', 'service_tier']) {
+      expect(keyOfBody('responses', { [member]: 'bob' })).not.toBe(keyOfBody('responses', { [member]: 'alice' }));
+      expect(keyOfBody('chat', { [member]: 'bob' })).toBe(keyOfBody('chat', { [member]: 'alice' }));
+    }
+    expect(keyOfBody('chat', { stream_options: { brand_new: 1 } })).not.toBe(keyOfBody('chat', { stream_options: { brand_new: 2 } }));
+  });
+
+  it('tells a body that may not be what a server reads', () => {
+    const isFaithful = (text: string): boolean => createCacheKeys('k').exact(callOf({}, { text })).isFaithful;
+    expect(isFaithful('{"a":1.50,"b":-0.25,"c":1e3}')).toBe(true);
+    for (const text of ['{"a":1,"a":2}', '{"a":9007199254740993}', '{"a":1e400}', '{"a":[{"b":1,"b":1}]}']) expect(isFaithful(text)).toBe(false);
   });
 });
 

@@ -56,7 +56,7 @@ describe('the exact levels', () => {
     ['stream', { ...HELLO, stream: true }, {}],
     ['usage flags', HELLO, { request: { wantsUsage: true } }],
     ['model', { ...HELLO, model: 'adapter' }, {}],
-    ['kind', HELLO, { kind: 'responses' }],
+    ['kind', HELLO, { kind: 'completions' }],
   ])('keeps apart by %s', async (_name, body, changes) => {
     const cache = makeCache();
     const produce = counting();
@@ -77,6 +77,46 @@ describe('the exact levels', () => {
     const produce = counting();
     for (let at = 0; at < 2; at += 1) expect((await cache.through(callOf({ ...HELLO, ...member }), produce)).cache.state).toBe('bypass');
     expect(produce.count()).toBe(2);
+  });
+
+  it('gives a response to nobody else who asks with other words about himself, and none that its server keeps', async () => {
+    const cache = makeCache();
+    const echoing = (body: JsonObject): Produce => async () => replyWith('', { document: JSON.stringify({ object: 'response', status: 'completed', metadata: body['metadata'] }) });
+    const askAs = async (name: string, store: JsonObject) => {
+      const body = { input: 'hello', metadata: { name }, ...store };
+      return cache.through(callOf(body, { kind: 'responses' }), echoing(body));
+    };
+    await askAs('alice', { store: false });
+    const { reply, cache: outcome } = await askAs('bob', { store: false });
+    expect([outcome.state, reply.document]).toEqual(['miss', expect.stringContaining('bob')]);
+    expect((await askAs('bob', { store: false })).cache.state).toBe('hit');
+    for (const store of [{}, { store: null }, { store: true }]) expect((await askAs('bob', store)).cache.state).toBe('bypass');
+  });
+
+  it.each<[string, CallChanges['kind'], JsonObject]>([
+    ['a file of a chat', 'chat', { messages: [{ role: 'user', content: [{ type: 'file', file: { file_id: 'f1' } }] }] }],
+    ['what was spoken before', 'chat', { messages: [{ role: 'assistant', audio: { id: 'a1' } }] }],
+    ['a video', 'chat', { messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: 'https://a.test/x.mp4' } }] }] }],
+    ['media by its uuid', 'chat', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: null, uuid: 'u1' }] }] }],
+    ['an image of a response by its id', 'responses', { store: false, input: [{ role: 'user', content: [{ type: 'input_image', file_id: 'f1' }] }] }],
+    ['an image that a function gave', 'responses', { store: false, input: [{ type: 'function_call_output', call_id: 'c', output: [{ type: 'input_image', image_url: 'https://a.test/x.png' }] }] }],
+    ['an earlier item', 'responses', { store: false, input: [{ type: 'item_reference', id: 'i1' }] }],
+    ['a document of a rerank', 'rerank', { query: 'q', documents: [{ content: { type: 'image_url', image_url: { url: 'https://a.test/x.png' } } }] }],
+    ['a question of a rerank', 'rerank', { query: { content: [{ type: 'image_url', image_url: { url: 'https://a.test/x.png' } }] }, documents: ['d'] }],
+    ['an image to embed', 'embeddings', { input: [{ image: 'https://a.test/x.png' }] }],
+  ])('lets %s pass by, for it lies elsewhere', async (_name, kind, body) => {
+    const cache = makeCache();
+    const call = () => callOf(body, kind === undefined ? {} : { kind });
+    for (let at = 0; at < 2; at += 1) expect((await cache.through(call(), counting())).cache.state).toBe('bypass');
+  });
+
+  it.each<[string, CallChanges['kind'], JsonObject]>([
+    ['an image in the body', 'embeddings', { input: [{ image: 'data:image/png;base64,AA==' }, { image: 'iVBORw0KGgo=' }] }],
+    ['a URL in a text', 'chat', { messages: [{ role: 'user', content: 'Is https://a.test/x safe?' }] }],
+    ['a tool that takes a URL', 'chat', { messages: [{ role: 'user', content: 'x' }], tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object', properties: { url: { type: 'string' }, file_id: { type: 'string' } } } } }] }],
+  ])('keeps %s', async (_name, kind, body) => {
+    const cache = makeCache();
+    for (const state of ['miss', 'hit']) expect((await cache.through(callOf(body, kind === undefined ? {} : { kind }), counting())).cache.state).toBe(state);
   });
 
   it.each<[string, JsonObject, CallChanges]>([
@@ -107,7 +147,7 @@ describe('the exact levels', () => {
   it('keeps only responses that say that they are complete', async () => {
     const cache = makeCache();
     const response = (status: string): Produce => async () => replyWith('', { document: JSON.stringify({ object: 'response', status }) });
-    const call = (input: string) => callOf({ input }, { kind: 'responses' });
+    const call = (input: string) => callOf({ input, store: false }, { kind: 'responses' });
     for (const [status, state] of [['incomplete', 'miss'], ['completed', 'hit']] as const) {
       await cache.through(call(status), response(status));
       expect((await cache.through(call(status), response(status))).cache.state).toBe(state);
@@ -164,6 +204,24 @@ describe('the exact levels', () => {
     expect(cache.sizes().l1Entries).toBe(0);
   });
 
+  it('counts the bytes of a stream, and not its characters', async () => {
+    const cache = makeCache({ cache: { maxEntryBytes: 1_000 } });
+    const stream = async (text: string): Promise<void> => {
+      await cache.through(callOf({ ...HELLO, stream: true, text }), streaming([chunk(text), chunk('', 'stop')]));
+    };
+    await stream('x'.repeat(600));
+    expect(cache.sizes().l1Entries).toBe(1);
+    await stream('中'.repeat(300));
+    expect(cache.sizes().l1Entries).toBe(1);
+    expect(cache.events).toContainEqual({ kind: 'not_kept', level: 'l1', reason: 'too_large' });
+  });
+
+  it('says that it kept only what it did', async () => {
+    const cache = makeCache({ cache: { l1: { enabled: true, maxBytes: 700, ttlMs: 60_000 } } });
+    await cache.through(callOf(HELLO), counting(replyWith('x'.repeat(1_000))));
+    expect(cache.events.filter(({ kind }) => kind !== 'look')).toEqual([{ kind: 'not_kept', level: 'l1', reason: 'failed' }]);
+  });
+
   it('is off where no level is on', async () => {
     const cache = makeCache({ cache: { l1: { enabled: false, maxBytes: 0, ttlMs: 0 } } });
     expect((await cache.through(callOf(HELLO), counting())).cache.state).toBe('off');
@@ -194,6 +252,20 @@ describe('streams', () => {
     const again = callOf({ ...HELLO, stream: true });
     await cache.through(again, streaming([chunk('whole', 'stop')]));
     expect(again.got).toEqual([chunk('whole', 'stop')]);
+  });
+
+  it('are not kept when their reader leaves, though the source ends as if all were well', async () => {
+    const cache = makeCache();
+    const call = callOf({ ...HELLO, stream: true });
+    const heedless: Produce = async ({ onChunk }) => {
+      await onChunk(chunk('half'));
+      call.leave();
+      await onChunk(chunk(' and half', 'stop'));
+      return STREAMED;
+    };
+    await expect(cache.through(call, heedless)).rejects.toMatchObject({ code: 'cancelled' });
+    await cache.settled();
+    expect(cache.sizes()).toEqual({ l1Bytes: 0, l1Entries: 0, flights: 0 });
   });
 
   it('are replayed no faster than they are read, and end when the reader leaves', async () => {
@@ -246,6 +318,13 @@ describe('equal requests at once', () => {
     await Promise.all(all);
     // The last one follows the first: without the semantic level there is nothing to refuse.
     expect(made).toBe(4);
+  });
+
+  it('are not shared by who keeps the answer for another time', async () => {
+    const cache = makeCache();
+    const produce = counting();
+    await Promise.all([{}, { control: { ttlMs: 1_000 } }].map((changes) => cache.through(callOf(HELLO, changes), produce)));
+    expect(produce.count()).toBe(2);
   });
 
   it('are not led by one whose answer may not be kept', async () => {

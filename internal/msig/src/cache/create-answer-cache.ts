@@ -1,5 +1,6 @@
 import { unlessAborted } from '@openeaap/kernel';
 import type { CacheConfig, SemanticCacheConfig } from '../config/gateway-config.ts';
+import { createAfterAnswer } from './after-answer.ts';
 import type { AnswerCache, CacheCall, CacheOutcome, Produce } from './answer-cache.ts';
 import type { CacheEvent } from './cache-event.ts';
 import { createCacheKeys } from './cache-key.ts';
@@ -57,9 +58,10 @@ export function createAnswerCache(options: AnswerCacheOptions): StartedAnswerCac
   const l1 = cache.l1.enabled ? createMemoryLevel(cache.l1) : null;
   const l2 = cache.l2.enabled && redis !== null ? createRedisLevel(redis, { prefix: `${REDIS_PREFIX}a1:`, ttlMs: cache.l2.ttlMs }) : null;
   const l3 = semantic.enabled ? openSemanticLevel(options, { keys, redis, prefix: REDIS_PREFIX, observe }) : null;
-  const keeper = createKeeper({ l1, l2, l3, semanticTtlMs: semantic.ttlMs, now, mayStore, observe });
+  const after = createAfterAnswer();
+  const keeper = createKeeper({ l1, l2, l3, semanticTtlMs: semantic.ttlMs, now, mayStore, after, observe });
   const { maxEntryBytes } = cache;
-  const make = createMaker({ l1, l2, l3, keeper, maxEntryBytes, shadow: semantic.shadow, now, random, observe });
+  const make = createMaker({ l1, l2, l3, keeper, after, maxEntryBytes, shadow: semantic.shadow, now, random, observe });
   const flights = createFlights({ maxBytes: maxEntryBytes, make, onShared: () => observe({ kind: 'shared' }) });
   const isOff = l1 === null && l2 === null && l3 === null;
 
@@ -70,8 +72,8 @@ export function createAnswerCache(options: AnswerCacheOptions): StartedAnswerCac
     return kept;
   };
 
-  const questionOf = ({ request, control }: CacheCall): SemanticQuestion | null =>
-    l3 === null || control.semantic === false ? null : semanticQuestionOf(request, { multiTurn: control.semantic === true || semantic.multiTurn });
+  const questionOf = ({ request, control }: CacheCall, isFaithful: boolean): SemanticQuestion | null =>
+    l3 === null || control.semantic === false || !isFaithful ? null : semanticQuestionOf(request, { multiTurn: control.semantic === true || semantic.multiTurn });
 
   return {
     through: async (call, produce) => {
@@ -79,16 +81,16 @@ export function createAnswerCache(options: AnswerCacheOptions): StartedAnswerCac
       const { read, write } = call.control;
       if (isOff) return direct(call, produce, OFF);
       if ((!read && !write) || !isRepeatable(call.request, call.control)) return direct(call, produce, BYPASS);
-      const key = keys.exact(call);
+      const { key, isFaithful } = keys.exact(call);
       const kept = fromMemory(call, key);
       if (kept !== null) return replay(call, kept, hitOf(kept, 'l1', now()));
-      const job = { call, key, question: questionOf(call), produce };
+      const job = { call, key, question: questionOf(call, isFaithful), produce };
       return read ? flights.shareOrLead(job) : flights.leadAlone(job);
     },
-    settled: () => keeper.settled(),
+    settled: () => after.settled(),
     sizes: () => ({ l1Bytes: l1?.bytes() ?? 0, l1Entries: l1?.entries() ?? 0, flights: flights.size() }),
     close: async () => {
-      await keeper.settled();
+      await after.settled();
       await l3?.close();
     },
   };

@@ -1,4 +1,6 @@
+import { unlessAborted } from '@openeaap/kernel';
 import type { Access } from '../access.ts';
+import { withinMs } from '../within-ms.ts';
 import { lexicalVector } from './lexical-vector.ts';
 import type { Rest } from './rest.ts';
 import { normalized } from './vector-store.ts';
@@ -14,6 +16,7 @@ export interface Embedder {
   readonly vectorOf: (text: string, access: Access) => Promise<Float32Array | null>;
 }
 
+/** From the question's arrival: its turn is waited for within it. */
 const EMBED_TIMEOUT_MS = 300;
 const IN_FLIGHT_MAX = 16;
 /** Texts that came while others were under way go together, up to so many. */
@@ -24,6 +27,14 @@ interface Waiting {
   readonly text: string;
   readonly access: Access;
   readonly give: (vector: Float32Array | null) => void;
+  /** Its time is over. */
+  isOver: boolean;
+  batch: Batch | null;
+}
+
+interface Batch {
+  readonly texts: readonly Waiting[];
+  readonly controller: AbortController;
 }
 
 /** The built-in vectors: words and their pieces, no meaning. */
@@ -33,16 +44,14 @@ export function createLexicalEmbedder(): Embedder {
 
 export function createModelEmbedder(name: string, embed: Embed, rest: Rest): Embedder {
   let inFlight = 0;
-  let waiting: Waiting[] = [];
+  let waiting: readonly Waiting[] = [];
 
-  const ask = async (batch: readonly Waiting[]): Promise<void> => {
-    const [first] = batch;
-    if (first === undefined) return;
+  const ask = async (batch: Batch): Promise<void> => {
     inFlight += 1;
-    const vectors = await embedInTime(embed, batch.map(({ text }) => text), first.access);
+    const vectors = await embedAll(embed, batch);
     inFlight -= 1;
     rest.note(vectors !== null);
-    batch.forEach(({ give }, at) => give(vectors?.[at] ?? null));
+    batch.texts.forEach(({ give }, at) => give(vectors?.[at] ?? null));
     askNext();
   };
 
@@ -55,19 +64,32 @@ export function createModelEmbedder(name: string, embed: Embed, rest: Rest): Emb
       waiting = [];
       return;
     }
-    const batch = waiting.filter(({ access }) => isSameCaller(access, first.access)).slice(0, BATCH_MAX);
-    waiting = waiting.filter((each) => !batch.includes(each));
+    const batch: Batch = { texts: waiting.filter(({ access }) => isSameCaller(access, first.access)).slice(0, BATCH_MAX), controller: new AbortController() };
+    waiting = waiting.filter((each) => !batch.texts.includes(each));
+    for (const each of batch.texts) each.batch = batch;
     void ask(batch);
+  };
+
+  /** Nobody waits for it any more; a call for nobody is aborted. */
+  const leave = (mine: Waiting): void => {
+    mine.isOver = true;
+    waiting = waiting.filter((each) => each !== mine);
+    if (mine.batch?.texts.every(({ isOver }) => isOver) === true) mine.batch.controller.abort();
   };
 
   return {
     name: `model:${name}`,
-    vectorOf: (text, access) => {
-      if (rest.isResting() || waiting.length >= WAITING_MAX) return Promise.resolve(null);
-      return new Promise((give) => {
-        waiting.push({ text, access, give });
-        askNext();
-      });
+    vectorOf: async (text, access) => {
+      if (rest.isResting() || waiting.length >= WAITING_MAX) return null;
+      let mine: Waiting | undefined;
+      const answered = new Promise<Float32Array | null>((give) => (mine = { text, access, give, isOver: false, batch: null }));
+      if (mine === undefined) return null;
+      waiting = [...waiting, mine];
+      askNext();
+      const inTime = await withinMs(EMBED_TIMEOUT_MS, answered);
+      if (inTime.kind === 'done') return inTime.value;
+      leave(mine);
+      return null;
     },
   };
 }
@@ -75,24 +97,14 @@ export function createModelEmbedder(name: string, embed: Embed, rest: Rest): Emb
 const isSameCaller = (a: Access, b: Access): boolean =>
   a.tenantId === b.tenantId && a.userId === b.userId && a.runId === b.runId && a.stepId === b.stepId && a.keyId === b.keyId && a.sensitivity === b.sensitivity;
 
-/** null: it failed or took too long, or gave something else than one vector for each text. */
-async function embedInTime(embed: Embed, texts: readonly string[], access: Access): Promise<readonly (Float32Array | null)[] | null> {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => {
-      controller.abort();
-      resolve(null);
-    }, EMBED_TIMEOUT_MS);
-  });
+/** null: it failed, took longer than anybody waited, or gave something else than one vector for each text. */
+async function embedAll(embed: Embed, { texts: [first, ...others], controller: { signal } }: Batch): Promise<readonly (Float32Array | null)[] | null> {
+  if (first === undefined) return null;
+  const texts = [first, ...others].map(({ text }) => text);
   try {
-    const answered = embed(texts, access, controller.signal);
-    answered.catch(() => undefined);
-    const numbers = await Promise.race([answered, late]);
-    return numbers === null || numbers.length !== texts.length ? null : numbers.map(normalized);
+    const numbers = await unlessAborted(signal, embed(texts, first.access, signal), () => new Error('Nobody waits for the vectors any more.'));
+    return numbers.length === texts.length ? numbers.map(normalized) : null;
   } catch {
     return null;
-  } finally {
-    clearTimeout(timer);
   }
 }

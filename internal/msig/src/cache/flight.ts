@@ -13,8 +13,6 @@ import type { CacheOutcome } from './answer-cache.ts';
  *    `maxBytes` behind loses its place. So a flight holds at most about twice `maxBytes`.
  */
 export interface Flight {
-  /** May somebody still join from the first chunk on? */
-  readonly isOpen: () => boolean;
   /** Everything from the beginning. Errors: the work's, `cancelled` or the signal's own, `unavailable` for a reader that was too slow. */
   readonly join: (seat: Seat) => Promise<FlightEnd>;
   /** Once, after the first reader has joined. */
@@ -40,7 +38,7 @@ export interface FlightSink {
   /** Where the chunks that follow come from. */
   readonly begin: (outcome: CacheOutcome) => void;
   readonly onChunk: (json: string) => Promise<void> | null;
-  /** Everything since the beginning; null: it was too much. */
+  /** Everything since the beginning; null: it was too much. Not whole once `signal` is aborted: then nobody records. */
   readonly recorded: () => readonly string[] | null;
 }
 
@@ -62,8 +60,8 @@ interface FlightState {
   chunks: string[];
   /** Chunks that are not in the record any more. */
   forgotten: number;
-  /** Of the record. */
-  chars: number;
+  /** Of the record, as UTF-8 with a line feed behind each chunk. */
+  bytes: number;
   isOpen: boolean;
   outcome: CacheOutcome | null;
   end: { readonly value: FlightEnd } | { readonly error: unknown } | null;
@@ -73,21 +71,20 @@ interface FlightState {
 
 /** `onClosed`: nobody may join any more; called once. */
 export function createFlight({ maxBytes, onClosed }: Pick<FlightState, 'maxBytes' | 'onClosed'>): Flight {
-  const flight: FlightState = { maxBytes, onClosed, controller: new AbortController(), readers: new Set(), chunks: [], forgotten: 0, chars: 0, isOpen: true, outcome: null, end: null, wake: null };
+  const flight: FlightState = { maxBytes, onClosed, controller: new AbortController(), readers: new Set(), chunks: [], forgotten: 0, bytes: 0, isOpen: true, outcome: null, end: null, wake: null };
   const land = (end: NonNullable<FlightState['end']>): void => {
     flight.end = end;
     close(flight);
     for (const reader of flight.readers) advance(flight, reader);
   };
   return {
-    isOpen: () => flight.isOpen,
     join: (seat) => new Promise((resolve, reject) => seatReader(flight, { seat, resolve, reject })),
     start: (work) => {
       const sink: FlightSink = {
         signal: flight.controller.signal,
         begin: (outcome) => (flight.outcome = outcome),
         onChunk: (json) => record(flight, json),
-        recorded: () => (flight.forgotten === 0 && flight.chars <= maxBytes ? flight.chunks : null),
+        recorded: () => (flight.forgotten === 0 && flight.bytes <= maxBytes ? flight.chunks : null),
       };
       work(sink).then((value) => land({ value }), (error: unknown) => land({ error }));
     },
@@ -95,9 +92,10 @@ export function createFlight({ maxBytes, onClosed }: Pick<FlightState, 'maxBytes
 }
 
 function seatReader(flight: FlightState, { seat, resolve, reject }: Pick<Reader, 'seat' | 'resolve' | 'reject'>): void {
-  if (seat.signal.aborted) return reject(reasonOf(seat.signal));
   const reader: Reader = { seat, resolve, reject, onAbort: () => fail(flight, reader, reasonOf(seat.signal)), at: 0, isBusy: false };
   flight.readers.add(reader);
+  // It may leave before it sits down, and be the only one.
+  if (seat.signal.aborted) return reader.onAbort();
   seat.signal.addEventListener('abort', reader.onAbort, { once: true });
   advance(flight, reader);
   flight.wake?.();
@@ -108,9 +106,9 @@ function record(flight: FlightState, json: string): Promise<void> | null {
   const { readers, maxBytes } = flight;
   if (readers.size === 0) return null;
   flight.chunks.push(json);
-  flight.chars += json.length;
+  flight.bytes += bytesOf(json);
   for (const reader of readers) advance(flight, reader);
-  if (flight.chars > maxBytes) {
+  if (flight.bytes > maxBytes) {
     close(flight);
     forget(flight);
   }
@@ -123,6 +121,8 @@ function record(flight: FlightState, json: string): Promise<void> | null {
     };
   });
 }
+
+const bytesOf = (json: string): number => Buffer.byteLength(json) + 1;
 
 /** Gives a reader what it can take. A seat that throws has only itself to lose. */
 function advance(flight: FlightState, reader: Reader): void {
@@ -188,11 +188,11 @@ function forget(flight: FlightState): void {
   const { readers, maxBytes } = flight;
   let least = flight.forgotten + flight.chunks.length;
   for (const reader of readers) least = Math.min(least, reader.at);
-  for (const read of flight.chunks.slice(0, least - flight.forgotten)) flight.chars -= read.length;
+  for (const read of flight.chunks.slice(0, least - flight.forgotten)) flight.bytes -= bytesOf(read);
   flight.chunks = flight.chunks.slice(least - flight.forgotten);
   flight.forgotten = least;
   // A lone reader holds the source back instead.
-  if (flight.chars <= maxBytes || readers.size === 1) return;
+  if (flight.bytes <= maxBytes || readers.size === 1) return;
   for (const reader of readers) {
     if (reader.at === least) fail(flight, reader, new PlatformError('unavailable', `This reader fell more than ${maxBytes} bytes behind an answer that it shares with faster ones. Read faster, or ask with "cache-control: no-cache".`, { details: { reason: 'slow_reader' } }));
   }

@@ -11,7 +11,7 @@ export function isRepeatable(request: ModelRequest, control: CacheControl): bool
   const { body, kind } = request;
   if (hasRemoteMedia(body)) return false;
   if (kind === 'embeddings' || kind === 'rerank') return true;
-  return !wantsVariety(request, control) && !hasServerState(body) && !reachesOut(request);
+  return !wantsVariety(request, control) && !hasServerState(request) && !reachesOut(request);
 }
 
 /**
@@ -28,8 +28,9 @@ function wantsVariety({ body, choices }: ModelRequest, control: CacheControl): b
   return isHot && control.maxAgeMs === null && control.ttlMs === null;
 }
 
-function hasServerState(body: JsonObject): boolean {
-  if (body['store'] === true || body['background'] === true) return true;
+/** A response is stored where nothing is said of it, and a hit would give the id of another one's. */
+function hasServerState({ body, kind }: ModelRequest): boolean {
+  if (body['store'] === true || (kind === 'responses' && body['store'] !== false) || body['background'] === true) return true;
   if (['previous_response_id', 'conversation', 'kv_transfer_params', 'ec_transfer_params', 'session_id'].some((key) => isGiven(body[key]))) return true;
   // A prompt that is kept at the server, which may be edited there.
   return isJsonObject(body['prompt']);
@@ -42,19 +43,23 @@ function reachesOut({ body }: ModelRequest): boolean {
   return Array.isArray(body['tools']) && body['tools'].some((tool) => isJsonObject(tool) && tool['type'] !== 'function' && tool['type'] !== 'custom');
 }
 
-/** What lies behind a URL or an id may be another thing tomorrow. */
-function hasRemoteMedia(body: JsonObject): boolean {
-  return [body['messages'], body['input'], body['documents']].some((turns) => Array.isArray(turns) && turns.some((turn) => isJsonObject(turn) && (turn['type'] === 'item_reference' || partsOf(turn).some(isRemote))));
-}
+const URL_KEY = /(?:^|_)url$/;
+/** They hold a URL or the thing itself in base64. */
+const MEDIA_KEY = /(?:^|_)(?:image|audio|video|file)$/;
+const ID_KEY = /(?:^|_)file_ids?$|^uuid$|^vector_store_ids?$/;
+const ELSEWHERE = /^(?!data:)[a-z][a-z0-9+.-]*:/i;
 
-const partsOf = (turn: JsonObject): readonly JsonValue[] => (Array.isArray(turn['content']) ? turn['content'] : []);
-
-function isRemote(part: JsonValue): boolean {
-  if (!isJsonObject(part)) return false;
-  return Object.entries(part).some(([key, value]) => {
-    if (!key.endsWith('_url')) return false;
-    const url = isJsonObject(value) ? value['url'] : value;
-    return typeof url === 'string' && !url.startsWith('data:');
+/** Media behind a URL or an id, anywhere in a body, may be another thing tomorrow. */
+function hasRemoteMedia(value: JsonValue): boolean {
+  if (Array.isArray(value)) return value.some(hasRemoteMedia);
+  if (!isJsonObject(value)) return false;
+  if (value['type'] === 'item_reference') return true;
+  return Object.entries(value).some(([key, item]) => {
+    if (ID_KEY.test(key) && (typeof item === 'string' || Array.isArray(item))) return true;
+    if (typeof item === 'string') return URL_KEY.test(key) ? !item.startsWith('data:') : MEDIA_KEY.test(key) && ELSEWHERE.test(item);
+    // What was spoken before is kept at the server.
+    if (key === 'audio' && isJsonObject(item) && typeof item['id'] === 'string') return true;
+    return typeof item === 'object' && hasRemoteMedia(item);
   });
 }
 

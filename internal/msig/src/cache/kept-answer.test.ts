@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chunk, replyWith, STREAMED } from '../testing/cache-calls.ts';
-import { allTextsOf, seenTextOf } from './answer-text.ts';
+import { allTextsOf, saidIn, seenTextOf } from './answer-text.ts';
 import { chunksOf, decodeKept, encodeKept, keepAnswer, replyOf } from './kept-answer.ts';
 
 const LIFE = { keptAtMs: 5, untilMs: 10 };
@@ -31,5 +31,16 @@ describe('a kept answer', () => {
     expect(allTextsOf(stream)).toContain('call 13800138000');
     expect(seenTextOf(stream)).toBe('call 13800138000');
     expect(seenTextOf(keepAnswer(replyWith('two\nlines'), [], LIFE))).toBe('two\nlines');
+  });
+
+  it('tells everything that is looked through for data of persons, or that it cannot be', () => {
+    const deep = (inner: string, levels: number): string => '{"a":'.repeat(levels) + inner + '}'.repeat(levels);
+    expect(saidIn(deep('"alice@a.test"', 200))).toContain('alice@a.test');
+    expect(() => saidIn(deep('"alice@a.test"', 300))).toThrow(RangeError);
+    expect(saidIn('{"phone":13800138000,"bob@\\u0061.test":[true]}').split('\n')).toEqual(['phone', '13800138000', 'bob@a.test']);
+    const answer = (document: string) => keepAnswer({ ...replyWith(''), document }, [], LIFE);
+    expect(allTextsOf(answer('{"arguments":{"bob@a.test":1}}'))).toContain('bob@a.test');
+    expect(allTextsOf(answer(deep('"alice@a.test"', 200)))).toContain('alice@a.test');
+    for (const document of [deep('"alice@a.test"', 300), 'alice@a.test']) expect(() => allTextsOf(answer(document))).toThrow();
   });
 });

@@ -1,6 +1,7 @@
 import { isJsonObject } from '@openeaap/kernel';
 import type { JsonValue } from '@openeaap/kernel';
 import type { RequestReply, TokenCounts } from '../backends/backend.ts';
+import { parseJson } from '../parse-json.ts';
 
 /** A whole answer as a cache keeps it. */
 export interface KeptAnswer extends Pick<RequestReply, 'model' | 'finishReason' | 'usage'> {
@@ -69,12 +70,4 @@ function parseUsage(value: JsonValue | undefined): TokenCounts | null {
     ...(typeof reasoningTokens === 'number' ? { reasoningTokens } : {}),
     ...(estimated === true ? { estimated } : {}),
   };
-}
-
-function parseJson(text: string): JsonValue {
-  try {
-    return JSON.parse(text) as JsonValue;
-  } catch {
-    return null;
-  }
 }

@@ -1,3 +1,4 @@
+import type { AfterAnswer } from './after-answer.ts';
 import type { CacheCall, CacheOutcome, Produce } from './answer-cache.ts';
 import type { CacheEvent } from './cache-event.ts';
 import { compareAnswers } from './compare-answers.ts';
@@ -26,6 +27,7 @@ export interface MakeDeps {
   readonly l2: RedisLevel | null;
   readonly l3: SemanticLevel | null;
   readonly keeper: Keeper;
+  readonly after: AfterAnswer;
   readonly maxEntryBytes: number;
   /** Share of the semantic hits that are compared instead of used. */
   readonly shadow: number;
@@ -64,9 +66,11 @@ export function createMaker(deps: MakeDeps): (job: Job, sink: FlightSink) => Pro
     sink.begin(cache);
     if (sink.signal.aborted) throw reasonOf(sink.signal);
     const reply = await job.produce({ signal: sink.signal, onChunk: sink.onChunk });
+    // A source that does not heed the signal ends as if all were well, and nobody recorded the rest.
+    if (sink.signal.aborted) throw reasonOf(sink.signal);
     const kept = call.control.write || shadowed !== null ? wholeOf(deps, job, { reply, cache }, sink) : null;
     if (kept !== null && call.control.write) deps.keeper.keep(job, kept, find);
-    if (kept !== null && shadowed !== null) deps.observe({ kind: 'shadow', similarity: shadowed.similarity, ...compareAnswers(shadowed.kept, kept) });
+    if (kept !== null && shadowed !== null) deps.after.run(() => deps.observe({ kind: 'shadow', similarity: shadowed.similarity, ...compareAnswers(shadowed.kept, kept) }));
     return { reply, cache };
   };
 
@@ -75,7 +79,7 @@ export function createMaker(deps: MakeDeps): (job: Job, sink: FlightSink) => Pro
     const kept = l2 === null ? null : await fromRedis(job);
     if (kept !== null) return replayInto(sink, kept, hitOf(kept, 'l2', now()));
     const find = job.question === null ? null : await fromMeaning(job);
-    const hit = job.call.control.read && find !== null ? find.hit : null;
+    const hit = find === null ? null : find.hit;
     if (hit === null || deps.random() < deps.shadow) return fromBackend(job, sink, { find, shadowed: hit });
     return replayInto(sink, hit.kept, { ...hitOf(hit.kept, 'l3', now()), similarity: hit.similarity });
   };

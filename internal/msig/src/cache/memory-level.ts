@@ -1,58 +1,38 @@
 import { ENTRY_OVERHEAD_BYTES } from './kept-answer.ts';
 import type { KeptAnswer } from './kept-answer.ts';
+import { createOldestFirst } from './oldest-first.ts';
 
 /** L1: in the process, bounded by bytes; what was not asked for the longest goes first. */
 export interface MemoryLevel {
   readonly get: (key: string, nowMs: number) => KeptAnswer | null;
-  readonly set: (key: string, kept: KeptAnswer, nowMs: number) => void;
+  /** Was it taken? Not where it is larger than the whole level, or has no time to live. */
+  readonly set: (key: string, kept: KeptAnswer, nowMs: number) => boolean;
   readonly bytes: () => number;
   readonly entries: () => number;
 }
 
+interface Entry {
+  readonly kept: KeptAnswer;
+  readonly untilMs: number;
+}
+
 export function createMemoryLevel({ maxBytes, ttlMs }: { readonly maxBytes: number; readonly ttlMs: number }): MemoryLevel {
-  /** In the order of their last use. */
-  const entries = new Map<string, { readonly kept: KeptAnswer; readonly untilMs: number }>();
-  let bytes = 0;
-  const hasRoomFor = (cost: number): boolean => bytes + cost <= maxBytes;
-  /** Stays at the front: a new one would look at all the gaps of those that went before. */
-  let oldest = entries.keys();
-  const removeOldest = (): void => {
-    let next = oldest.next();
-    if (next.done === true) {
-      oldest = entries.keys();
-      next = oldest.next();
-    }
-    if (next.done !== true) remove(next.value);
-  };
-  const costOf = ({ body }: KeptAnswer): number => body.length + ENTRY_OVERHEAD_BYTES;
-  const remove = (key: string): void => {
-    const entry = entries.get(key);
-    if (entry === undefined) return;
-    entries.delete(key);
-    bytes -= costOf(entry.kept);
-  };
+  const entries = createOldestFirst<Entry>({ maxEntries: Infinity, maxBytes, bytesOf: ({ kept }) => kept.body.length + ENTRY_OVERHEAD_BYTES });
   return {
     get: (key, nowMs) => {
       const entry = entries.get(key);
       if (entry === undefined) return null;
-      if (entry.untilMs <= nowMs) {
-        remove(key);
-        return null;
-      }
-      entries.delete(key);
-      entries.set(key, entry);
-      return entry.kept;
+      if (entry.untilMs > nowMs) entries.use(key);
+      else entries.remove(key);
+      return entry.untilMs > nowMs ? entry.kept : null;
     },
     set: (key, kept, nowMs) => {
-      const cost = costOf(kept);
       const untilMs = Math.min(kept.untilMs, nowMs + ttlMs);
-      remove(key);
-      if (cost > maxBytes || untilMs <= nowMs) return;
-      while (!hasRoomFor(cost)) removeOldest();
-      entries.set(key, { kept, untilMs });
-      bytes += cost;
+      if (untilMs > nowMs) return entries.set(key, { kept, untilMs });
+      entries.remove(key);
+      return false;
     },
-    bytes: () => bytes,
-    entries: () => entries.size,
+    bytes: entries.bytes,
+    entries: entries.size,
   };
 }

@@ -1,4 +1,5 @@
 import { ENTRY_OVERHEAD_BYTES } from './kept-answer.ts';
+import { createOldestFirst } from './oldest-first.ts';
 import { cosine } from './vector-store.ts';
 import type { VectorEntry, VectorStore } from './vector-store.ts';
 
@@ -9,18 +10,17 @@ const SCAN_MAX = 2_000;
 
 /** In the process: an exact scan of the scope. Bounded by entries and bytes; the oldest go first. */
 export function createMemoryVectors({ maxEntries, maxBytes = BYTES_MAX }: { readonly maxEntries: number; readonly maxBytes?: number }): VectorStore {
-  /** Oldest first. */
-  const entries = new Map<string, VectorEntry>();
   const scopes = new Map<string, Map<string, VectorEntry>>();
-  let bytes = 0;
-  const costOf = ({ vector, answer }: VectorEntry): number => vector.byteLength + answer.byteLength + ENTRY_OVERHEAD_BYTES;
-  const remove = (entry: VectorEntry): void => {
-    entries.delete(entry.id);
-    bytes -= costOf(entry);
-    const scope = scopes.get(entry.scope);
-    scope?.delete(entry.id);
-    if (scope?.size === 0) scopes.delete(entry.scope);
-  };
+  const entries = createOldestFirst<VectorEntry>({
+    maxEntries,
+    maxBytes,
+    bytesOf: ({ vector, answer }) => vector.byteLength + answer.byteLength + ENTRY_OVERHEAD_BYTES,
+    onRemoved: (entry) => {
+      const scope = scopes.get(entry.scope);
+      scope?.delete(entry.id);
+      if (scope?.size === 0) scopes.delete(entry.scope);
+    },
+  });
   return {
     search: async ({ tenantId, scope, vector, limit, least, nowMs }) => {
       const newest = [...(scopes.get(scope)?.values() ?? [])].reverse().slice(0, SCAN_MAX);
@@ -32,16 +32,7 @@ export function createMemoryVectors({ maxEntries, maxBytes = BYTES_MAX }: { read
       return near.sort((a, b) => b.similarity - a.similarity).slice(0, limit);
     },
     add: async (entry) => {
-      const former = entries.get(entry.id);
-      if (former !== undefined) remove(former);
-      const cost = costOf(entry);
-      if (cost > maxBytes || maxEntries === 0) return;
-      for (const oldest of entries.values()) {
-        if (entries.size < maxEntries && bytes + cost <= maxBytes) break;
-        remove(oldest);
-      }
-      entries.set(entry.id, entry);
-      bytes += cost;
+      if (!entries.set(entry.id, entry)) return;
       const scope = scopes.get(entry.scope) ?? new Map<string, VectorEntry>();
       scopes.set(entry.scope, scope.set(entry.id, entry));
     },
@@ -52,7 +43,6 @@ export function createMemoryVectors({ maxEntries, maxBytes = BYTES_MAX }: { read
     close: async () => {
       entries.clear();
       scopes.clear();
-      bytes = 0;
     },
   };
 }

@@ -1,5 +1,6 @@
 import { createClient } from 'redis';
 import { PlatformError } from '@openeaap/kernel';
+import { withinMs } from '../within-ms.ts';
 
 /**
  * The way to one Redis. It never keeps a request waiting: a command that is not answered in time is
@@ -82,16 +83,11 @@ const isUp = ({ isReady, late }: LinkState): boolean => isReady && late < LATE_I
 async function runOn<T>(link: LinkState, work: (client: RedisClient) => Promise<T>, timeoutMs: number): Promise<T | null> {
   if (!isUp(link) || link.client === null) return null;
   const answer = await withinMs(timeoutMs, work(link.client));
-  if (answer === LATE) {
-    noteLate(link);
-    return null;
-  }
-  if (answer instanceof Refused) {
-    noteRefusal(link, answer.reason);
-    return null;
-  }
+  if (answer.kind === 'late') noteLate(link);
+  if (answer.kind === 'failed') noteRefusal(link, answer.reason);
+  if (answer.kind !== 'done') return null;
   link.late = 0;
-  return answer;
+  return answer.value;
 }
 
 async function connect(link: LinkState, attempt: number): Promise<void> {
@@ -107,8 +103,8 @@ async function connect(link: LinkState, attempt: number): Promise<void> {
   // A frozen server accepts connections, and then says nothing.
   const opened = await withinMs(CONNECT_TIMEOUT_MS, mine.connect());
   if (link.client !== mine) return discard(mine);
-  if (opened === LATE || opened instanceof Refused) {
-    noteOutage(link, opened === LATE ? `no answer within ${CONNECT_TIMEOUT_MS} ms` : describe(opened.reason));
+  if (opened.kind !== 'done') {
+    noteOutage(link, opened.kind === 'late' ? `no answer within ${CONNECT_TIMEOUT_MS} ms` : describe(opened.reason));
     return reconnect(link, attempt + 1);
   }
   // It may have gone again in the same moment, before anybody listened.
@@ -201,34 +197,6 @@ function connectTo(url: string) {
     commandOptions: { timeout: 0 },
     socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
   });
-}
-
-const LATE = Symbol('late');
-
-class Refused extends Error {
-  readonly reason: unknown;
-
-  constructor(reason: unknown) {
-    super('refused');
-    this.reason = reason;
-  }
-}
-
-/** Never rejects. A busy event loop fires timers before it reads what has arrived, so after the time there is one more look. */
-async function withinMs<T>(ms: number, work: Promise<T>): Promise<T | typeof LATE | Refused> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<typeof LATE>((resolve) => {
-    timer = setTimeout(() => setImmediate(() => resolve(LATE)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } catch (thrown) {
-    return new Refused(thrown);
-  } finally {
-    clearTimeout(timer);
-    // It may still fail; nobody waits for it any more.
-    work.catch(() => undefined);
-  }
 }
 
 function discard(client: RedisClient): void {

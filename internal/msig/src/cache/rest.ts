@@ -8,14 +8,16 @@ const REST_MS = 10_000;
 
 /** `onState`: it fails, or works again. */
 export function createRest(now: () => number, onState: (isOn: boolean) => void): Rest {
-  let untilMs = 0;
-  let isOn = true;
+  /** null: it works. */
+  let restUntilMs: number | null = null;
+  const isResting = (): boolean => restUntilMs !== null && now() < restUntilMs;
   return {
-    isResting: () => now() < untilMs,
+    isResting,
     note: (works) => {
-      if (!works) untilMs = now() + REST_MS;
-      if (works !== isOn) onState(works);
-      isOn = works;
+      // What was asked before it failed may still be answered, and says nothing of what comes.
+      if (works && (restUntilMs === null || isResting())) return;
+      if (works || restUntilMs === null) onState(works);
+      restUntilMs = works ? null : now() + REST_MS;
     },
   };
 }

@@ -2,6 +2,8 @@ import type { JsonObject } from '@openeaap/kernel';
 import { describe, expect, it } from 'vitest';
 import { callOf, chatBody, chunk, counting, makeCache, replyWith, streaming } from '../testing/cache-calls.ts';
 import type { CallChanges, TestCache } from '../testing/cache-calls.ts';
+import { compareAnswers } from './compare-answers.ts';
+import { keepAnswer } from './kept-answer.ts';
 import { lexicalVector } from './lexical-vector.ts';
 import { createMemoryVectors } from './memory-vectors.ts';
 import { normalized } from './vector-store.ts';
@@ -91,9 +93,9 @@ describe('the semantic level', () => {
     expect((await cache.through(again, streaming([]))).cache.level).toBe('l3');
     expect(again.got).toEqual(chunks);
     const response = async () => replyWith('', { document: '{"object":"response","status":"completed"}' });
-    await ask(cache, { input: RESET, instructions: 'x' }, { kind: 'responses', produce: response });
-    expect((await ask(cache, { input: RESET_TOO, instructions: 'x' }, { kind: 'responses' })).cache.level).toBe('l3');
-    expect((await ask(cache, { input: RESET_TOO, instructions: 'y' }, { kind: 'responses' })).cache.state).toBe('miss');
+    await ask(cache, { input: RESET, store: false, instructions: 'x' }, { kind: 'responses', produce: response });
+    expect((await ask(cache, { input: RESET_TOO, store: false, instructions: 'x' }, { kind: 'responses' })).cache.level).toBe('l3');
+    expect((await ask(cache, { input: RESET_TOO, store: false, instructions: 'y' }, { kind: 'responses' })).cache.state).toBe('miss');
   });
 
   it('forgets in time', async () => {
@@ -112,6 +114,22 @@ describe('the semantic level', () => {
     expect(cache.events.filter(({ kind }) => kind === 'not_kept')).toEqual([{ kind: 'not_kept', level: 'l3', reason: 'personal' }, { kind: 'not_kept', level: 'l3', reason: 'personal' }]);
     expect((await ask(cache, chatBody('Please, whose phone is 13800138000?'))).cache.state).toBe('miss');
     expect((await ask(cache, chatBody('Whose phone is 13800138000?'))).cache.level).toBe('l1');
+  });
+});
+
+describe('what is kept behind the client\'s back', () => {
+  it('is looked through: numbers, keys and what lies deep', async () => {
+    const cache = makeCache({ semantic: { enabled: true }, mayStore: (text) => !text.includes('13800138000') });
+    const nested = (levels: number): JsonObject => (levels === 0 ? { a: '13800138000' } : { a: nested(levels - 1) });
+    for (const more of [{ seed: 13_800_138_000 }, { '13800138000': 1 }, { deep: nested(150) }]) await ask(cache, chatBody(RESET, more));
+    expect(cache.events.filter(({ kind }) => kind === 'not_kept')).toEqual(Array.from({ length: 3 }, () => ({ kind: 'not_kept', level: 'l3', reason: 'personal' })));
+  });
+
+  it('is no more than may wait; the level that does not get it is named', async () => {
+    const cache = on();
+    await Promise.all(Array.from({ length: 300 }, (_, at) => cache.through(callOf(chatBody(`question ${at}`)), counting())));
+    expect(cache.events.filter(({ kind }) => kind === 'not_kept')).toEqual(Array.from({ length: 300 - 256 }, () => ({ kind: 'not_kept', level: 'l3', reason: 'busy' })));
+    await cache.settled();
   });
 });
 
@@ -134,6 +152,40 @@ describe('the shadow', () => {
     await ask(cache, chatBody(RESET));
     expect((await ask(cache, chatBody(RESET_TOO))).cache.level).toBe('l3');
     expect((await ask(cache, chatBody('How can I reset my password'))).cache.state).toBe('miss');
+  });
+});
+
+describe('the shadow\'s estimate', () => {
+  const said = (text: string) => keepAnswer(replyWith(text), [], { keptAtMs: 0, untilMs: 1 });
+  const long = 'Open the portal, choose your account, then the page of security, and follow what it says there. '.repeat(50);
+
+  it.each([
+    ['another name', 'Your manager is Alice of the team in Berlin.', 'Your manager is Bob of the team in Berlin.'],
+    ['another number', 'It takes about 10 minutes to restart.', 'It takes about 20 minutes to restart.'],
+    ['another address', 'The host is 10.0.0.1 in this network.', 'The host is 10.0.0.2 in this network.'],
+    ['another quotation', 'Choose "delete all" in the menu there.', 'Choose "delete none" in the menu there.'],
+    ['a negation', 'You may delete the logs of last year.', 'You may not delete the logs of last year.'],
+    ['roles turned around', 'In this case the client attacks the server.', 'In this case the server attacks the client.'],
+    ['names turned around', 'There it is Alice who reports to Bob.', 'There it is Bob who reports to Alice.'],
+    ['another end', `${long}Then delete the account of Alice.`, `${long}Then delete the account of Bob.`],
+    ['an end that goes on', long, long + long],
+    ['a difference in what is too long to be looked into', `${long.repeat(5)} yes`, `${long.repeat(5)} well`],
+  ])('sees %s', (_name, a, b) => {
+    expect(compareAnswers(said(a), said(b)).isAgreed).toBe(false);
+  });
+
+  it('sees the same in the same text, and in a little other wording', () => {
+    expect(compareAnswers(said(long.repeat(5)), said(long.repeat(5)))).toEqual({ isAgreed: true, overlap: 1 });
+    expect(compareAnswers(said('Open the portal and choose reset, then type a new password.'), said('Open the portal, then choose reset and type the new password.')).isAgreed).toBe(true);
+  });
+
+  it('is made after the client has its answer', async () => {
+    const cache = makeCache({ semantic: { enabled: true, shadow: 1 } });
+    await ask(cache, chatBody(RESET));
+    await cache.through(callOf(chatBody(RESET_TOO)), counting());
+    expect(cache.events).not.toContainEqual(expect.objectContaining({ kind: 'shadow' }));
+    await cache.settled();
+    expect(cache.events).toContainEqual(expect.objectContaining({ kind: 'shadow' }));
   });
 });
 
@@ -186,12 +238,45 @@ describe('a model that embeds', () => {
     expect(batches.length).toBeLessThan(60);
   });
 
+  it('gives each question its 300 ms, however many wait', async () => {
+    let answers = 0;
+    const aborted: AbortSignal[] = [];
+    const cache = makeCache({
+      semantic: { enabled: true, embeddingBackend: 'embedder' },
+      embed: async (texts, _access, signal) => {
+        aborted.push(signal);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        answers += 1;
+        return vectors(texts);
+      },
+    });
+    const startedMs = performance.now();
+    // Each of another caller, so none goes with another.
+    await Promise.all(Array.from({ length: 200 }, (_, at) => cache.through(callOf(chatBody(`question ${at}`), { access: { userId: `u${at}` } }), counting())));
+    expect(performance.now() - startedMs).toBeLessThan(600);
+    expect(answers).toBe(16);
+    // The second round was under way when nobody waited for it any more.
+    expect(aborted.filter((signal) => signal.aborted)).toHaveLength(16);
+  });
+
   it('whose vectors have another length than before finds nothing', async () => {
     let dimensions = 3;
     const cache = embedded(async (texts) => texts.map(() => Array.from({ length: dimensions }, () => 1)));
     await ask(cache, chatBody(RESET));
     dimensions = 4;
     expect((await ask(cache, chatBody(RESET_TOO))).cache.state).toBe('miss');
+  });
+});
+
+describe('a vector store', () => {
+  it('is not searched for who reads no cache, and gets the answer all the same', async () => {
+    const memory = createMemoryVectors({ maxEntries: 10 });
+    let searches = 0;
+    const store: VectorStore = { ...memory, search: (query) => ((searches += 1), memory.search(query)) };
+    const cache = makeCache({ semantic: { enabled: true, backend: 'postgres' }, vectors: store });
+    await ask(cache, chatBody(RESET), { control: { read: false } });
+    expect(searches).toBe(0);
+    expect((await ask(cache, chatBody(RESET_TOO))).cache.level).toBe('l3');
   });
 });
 

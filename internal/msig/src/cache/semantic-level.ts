@@ -1,3 +1,4 @@
+import { withinMs } from '../within-ms.ts';
 import type { CacheCall } from './answer-cache.ts';
 import type { CacheEvent } from './cache-event.ts';
 import type { CacheKeys } from './cache-key.ts';
@@ -51,9 +52,9 @@ export function createSemanticLevel(options: SemanticLevelOptions): SemanticLeve
   /** null: it failed or took too long. */
   const ask = async <T>(timeoutMs: number, work: () => Promise<T>): Promise<{ readonly value: T } | null> => {
     if (rest.isResting()) return null;
-    const answer = await inTimeOrNull(timeoutMs, work);
-    rest.note(answer !== null);
-    return answer;
+    const answer = await withinMs(timeoutMs, work());
+    rest.note(answer.kind === 'done');
+    return answer.kind === 'done' ? answer : null;
   };
 
   const isSame = (match: VectorMatch, facts: string): boolean => {
@@ -76,12 +77,13 @@ export function createSemanticLevel(options: SemanticLevelOptions): SemanticLeve
 
   return {
     find: async (call, question, nowMs) => {
+      if (rest.isResting()) return null;
       const scope = options.keys.scope(call, question.rest, `${embedder.name} guard-${GUARD_VERSION}`);
-      if (scope === null || rest.isResting()) return null;
       const vector = await embedder.vectorOf(question.text, call.access);
       if (vector === null) return null;
       const { tenantId } = call.access;
       const sought = { tenantId, scope, vector, facts: factsOf(question.text, options.hashKey) };
+      if (!call.control.read) return { ...sought, hit: null };
       const matches = await ask(SEARCH_TIMEOUT_MS, () => store.search({ tenantId, scope, vector, limit: CANDIDATES_MAX, least: options.threshold, nowMs }));
       if (matches === null) return null;
       return { ...sought, hit: await firstSame(matches.value, sought, { nowMs, maxAgeMs: call.control.maxAgeMs }) };
@@ -93,21 +95,4 @@ export function createSemanticLevel(options: SemanticLevelOptions): SemanticLeve
     },
     close: () => store.close(),
   };
-}
-
-async function inTimeOrNull<T>(timeoutMs: number, work: () => Promise<T>): Promise<{ readonly value: T } | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    // After a pause of ours, what has arrived is read before the time is found to be up.
-    timer = setTimeout(() => setImmediate(() => resolve(null)), timeoutMs);
-  });
-  try {
-    const working = work();
-    working.catch(() => undefined);
-    return await Promise.race([working.then((value) => ({ value })), late]);
-  } catch {
-    return null;
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -25,6 +25,7 @@ const FAILED_FLIGHTS_MAX = 2;
 const FAULTS_OF_THE_REQUEST: ReadonlySet<string> = new Set(['invalid_input', 'payload_too_large', 'not_found', 'unsupported', 'model_rejected', 'model_invalid_output']);
 
 export function createFlights({ maxBytes, make, onShared }: FlightsOptions): Flights {
+  /** Those that may still be joined from the first chunk on. */
   const flights = new Map<string, Flight>();
 
   /** `name`: others may join under it; null: alone. */
@@ -43,11 +44,11 @@ export function createFlights({ maxBytes, make, onShared }: FlightsOptions): Fli
 
   const shareOrLead = async (job: Job): Promise<FlightEnd> => {
     const { control } = job.call;
-    // Requests that would not take each other's answers do not share.
-    const name = `${job.key} ${job.question === null ? '' : 'semantic'} ${control.maxAgeMs ?? ''}`;
+    // Requests that would not take each other's answers do not share, nor those that keep them for another time.
+    const name = `${job.key} ${job.question === null ? '' : 'semantic'} ${control.maxAgeMs ?? ''} ${control.ttlMs ?? ''}`;
     for (let failed = 0; failed < FAILED_FLIGHTS_MAX; failed += 1) {
       const flight = flights.get(name);
-      if (flight?.isOpen() !== true) return lead(job, control.write ? name : null);
+      if (flight === undefined) return lead(job, control.write ? name : null);
       const ended = await follow(flight, job.call);
       if (ended === 'failed') continue;
       if (ended.cache.state === 'shared') onShared();

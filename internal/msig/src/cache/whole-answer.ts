@@ -1,6 +1,6 @@
 import { isJsonObject } from '@openeaap/kernel';
-import type { JsonValue } from '@openeaap/kernel';
 import type { RequestReply } from '../backends/backend.ts';
+import { parseJson } from '../parse-json.ts';
 import type { RequestKind } from '../request/model-request.ts';
 
 const GOOD_ENDS: ReadonlySet<string> = new Set(['stop', 'tool_calls', 'function_call']);
@@ -17,12 +17,7 @@ export function isWholeAnswer(kind: RequestKind, reply: RequestReply, chunks: re
 
 /** A response says itself how it ended: as `status`, and as the type of a stream's last event. */
 function saysCompleted(text: string): boolean {
-  let value: JsonValue;
-  try {
-    value = JSON.parse(text) as JsonValue;
-  } catch {
-    return false;
-  }
+  const value = parseJson(text);
   if (!isJsonObject(value)) return false;
   return value['type'] === 'response.completed' || (value['object'] === 'response' && (value['status'] === undefined || value['status'] === 'completed'));
 }
