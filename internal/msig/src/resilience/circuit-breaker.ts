@@ -55,10 +55,7 @@ export function createCircuitBreaker({ failures, openMs }: RoutingConfig['breake
   let reopensAtMs = 0;
   let opens = 0;
   let probeSinceMs: number | null = null;
-  let failedInRow = 0;
-  /** One bit a try, the latest lowest; 1: failed. */
-  let window = 0;
-  let samples = 0;
+  const tries = createTryRecord();
 
   const change = (next: BreakerState): void => {
     state = next;
@@ -74,22 +71,12 @@ export function createCircuitBreaker({ failures, openMs }: RoutingConfig['breake
   };
   const close = (): void => {
     opens = 0;
-    forget();
+    tries.forget();
     change('closed');
-  };
-  const forget = (): void => {
-    failedInRow = 0;
-    window = 0;
-    samples = 0;
   };
   const current = (): BreakerState => {
     if (state === 'open' && now() >= reopensAtMs) change('half_open');
     return state;
-  };
-  const count = (isFailed: boolean): void => {
-    window = ((window << 1) | (isFailed ? 1 : 0)) & (2 ** WINDOW_TRIES - 1);
-    samples = Math.min(samples + 1, WINDOW_TRIES);
-    failedInRow = isFailed ? failedInRow + 1 : 0;
   };
 
   return {
@@ -119,16 +106,44 @@ export function createCircuitBreaker({ failures, openMs }: RoutingConfig['breake
         return;
       }
       if (state === 'open' || verdict === 'nothing') return;
-      if (verdict === 'alive') {
-        failedInRow = 0;
-        return;
-      }
-      count(verdict === 'failed');
-      const isMostlyFailed = samples === WINDOW_TRIES && ones(window) > WINDOW_TRIES * FAILED_SHARE_MAX;
-      if (verdict === 'failed' && (failedInRow >= failures || isMostlyFailed)) open();
+      if (verdict === 'alive') return tries.endRow();
+      tries.add(verdict === 'failed');
+      if (verdict === 'failed' && (tries.failedInRow() >= failures || tries.isMostlyFailed())) open();
     },
+    recent: tries.recent,
+    forget: tries.forget,
+  };
+}
+
+interface TryRecord extends Pick<CircuitBreaker, 'recent' | 'forget'> {
+  readonly add: (isFailed: boolean) => void;
+  readonly endRow: () => void;
+  readonly failedInRow: () => number;
+  readonly isMostlyFailed: () => boolean;
+}
+
+function createTryRecord(): TryRecord {
+  let failedInRow = 0;
+  /** One bit a try, the latest lowest; 1: failed. */
+  let window = 0;
+  let samples = 0;
+  return {
+    add: (isFailed) => {
+      window = ((window << 1) | (isFailed ? 1 : 0)) & (2 ** WINDOW_TRIES - 1);
+      samples = Math.min(samples + 1, WINDOW_TRIES);
+      failedInRow = isFailed ? failedInRow + 1 : 0;
+    },
+    endRow: () => {
+      failedInRow = 0;
+    },
+    failedInRow: () => failedInRow,
+    isMostlyFailed: () => samples === WINDOW_TRIES && ones(window) > WINDOW_TRIES * FAILED_SHARE_MAX,
     recent: () => ({ samples, failedShare: samples === 0 ? 0 : ones(window) / samples }),
-    forget,
+    forget: () => {
+      failedInRow = 0;
+      window = 0;
+      samples = 0;
+    },
   };
 }
 

@@ -63,23 +63,12 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
   const isClosed = (): boolean => servers.every((server) => server.admits() === 'no');
   const take = ({ server, affinity }: Choice, { chain }: Wish): Place => {
     if (affinity !== null) onEvent({ kind: 'affinity', backend: backend.name, outcome: affinity });
-    const ticket = server.enter();
-    if (chain.length > 0) server.prefixes.insert(chain);
-    let hasLeft = false;
-    return {
-      endpoint: server.endpoint,
-      began: () => {
-        server.breaker.begin(ticket);
-        queue.serve();
-      },
-      leave: (outcome) => {
-        if (hasLeft) return;
-        hasLeft = true;
-        memory.note(server.leave(ticket, outcome), outcome);
-        ejectOutliers();
-        queue.release();
-      },
+    const left = (judgement: Judgement, outcome: TryOutcome): void => {
+      memory.note(judgement, outcome);
+      ejectOutliers();
+      queue.release();
     };
+    return openPlace(server, { chain, began: queue.serve, left });
   };
   const readyInMs = (which: readonly Server[]): number => Math.min(...which.map((server) => server.readyInMs()));
   const queue = createPlaceQueue(backend, {
@@ -119,6 +108,30 @@ export function createServerPool(backend: BackendConfig, deps: PoolDeps): Server
     },
     health: () => healthOf(backend.name, servers, { queued: queue.size(), memory }),
     close: queue.close,
+  };
+}
+
+interface PlaceParts extends Pick<Wish, 'chain'> {
+  readonly began: () => void;
+  /** Once. */
+  readonly left: (judgement: Judgement, outcome: TryOutcome) => void;
+}
+
+function openPlace(server: Server, { chain, began, left }: PlaceParts): Place {
+  const ticket = server.enter();
+  if (chain.length > 0) server.prefixes.insert(chain);
+  let hasLeft = false;
+  return {
+    endpoint: server.endpoint,
+    began: () => {
+      server.breaker.begin(ticket);
+      began();
+    },
+    leave: (outcome) => {
+      if (hasLeft) return;
+      hasLeft = true;
+      left(server.leave(ticket, outcome), outcome);
+    },
   };
 }
 

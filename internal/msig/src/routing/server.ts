@@ -62,6 +62,7 @@ const EJECT_FIRST_MS = 30_000;
 const EJECT_MAX_MS = 300_000;
 /** Who was not ejected for so long is a beginner again. */
 const EJECT_FORGOTTEN_MS = 1_200_000;
+const NEVER_MS = Number.POSITIVE_INFINITY;
 /** A timer may ring this early by our clock. */
 const CLOCK_SLACK_MS = 5;
 
@@ -85,8 +86,6 @@ export function createServer(backend: string, endpoint: string, { breaker: limit
     return false;
   };
   const isPaused = (): boolean => now() + CLOCK_SLACK_MS < pausedUntilMs;
-  const freedAtMs = (): number =>
-    Math.min(isPaused() ? pausedUntilMs : Number.POSITIVE_INFINITY, breaker.state() === 'open' ? now() + breaker.reopensInMs() : Number.POSITIVE_INFINITY, isEjected() ? (ejectedUntilMs ?? 0) : Number.POSITIVE_INFINITY);
 
   return {
     endpoint,
@@ -102,7 +101,7 @@ export function createServer(backend: string, endpoint: string, { breaker: limit
     isEjected,
     isPaused,
     readyInMs: () => Math.max(0, pausedUntilMs - now(), breaker.reopensInMs()),
-    freedInMs: () => freedAtMs() - now(),
+    freedInMs: () => Math.min(isPaused() ? pausedUntilMs - now() : NEVER_MS, breaker.state() === 'open' ? breaker.reopensInMs() : NEVER_MS, isEjected() ? (ejectedUntilMs ?? 0) - now() : NEVER_MS),
     enter: () => {
       inFlight += 1;
       return breaker.enter();
