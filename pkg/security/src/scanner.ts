@@ -39,23 +39,23 @@ export function createScanner({ policyRules, builtin }: ScannerOptions): Scanner
   const clean = createCleanTexts();
 
   const findByPolicy = (text: string): readonly Ranked[] => groups.flatMap((group) => findPolicy(text, group));
-  const findAll = (text: string): readonly Ranked[] => [
-    ...findByPolicy(text),
-    ...findBuiltin(text, builtinRules).map(({ start, end, rule }): Ranked => ({ start, end, rule: rule.kind, action: 'mask', rank: RANKS.builtin })),
-  ];
-  /** What shows only when the text is read as a model would. */
-  const findDisguised = (text: string): readonly Ranked[] => {
+  const findByBuiltin = (text: string): readonly Ranked[] => findBuiltin(text, builtinRules).map(({ start, end, rule }) => ({ start, end, rule: rule.kind, action: 'mask', rank: RANKS.builtin }));
+  /** In the text as it is and as a model would read it: what only one of them shows counts too. */
+  const findAll = (text: string): readonly Ranked[] => {
     const folded = foldFullWidth(text);
     const plain = toPlainText(folded);
-    // The built-in recognisers fold by themselves.
-    if (plain === null) return folded === text ? [] : findByPolicy(folded);
-    return findAll(plain.text).map((each) => ({ ...each, start: toOriginal(each.start, plain.removed), end: toOriginal(each.end - 1, plain.removed) + 1 }));
+    return [
+      ...findByPolicy(text),
+      ...(folded === text ? [] : findByPolicy(folded)),
+      ...findByBuiltin(folded),
+      ...(plain === null ? [] : [...findByPolicy(plain.text), ...findByBuiltin(plain.text)].map((each) => inOriginal(each, plain.removed))),
+    ];
   };
   return {
     scan: (text) => {
       const key = clean.keyOf(text);
       if (clean.has(key)) return [];
-      const found = [...findAll(text), ...findDisguised(text)];
+      const found = findAll(text);
       if (found.length === 0) clean.add(key);
       return mergeOverlaps(found);
     },
@@ -113,6 +113,10 @@ function findPolicy(text: string, { rules, any }: RuleGroup): readonly Ranked[] 
   return rules.flatMap(({ rule, regex }) =>
     regex.spans(text).map(([start, end]): Ranked => ({ start, end, rule: rule.name, action: rule.action, rank: rule.action === 'redact' ? RANKS.redact : RANKS.policy })),
   );
+}
+
+function inOriginal(found: Ranked, removed: readonly number[]): Ranked {
+  return { ...found, start: toOriginal(found.start, removed), end: toOriginal(found.end - 1, removed) + 1 };
 }
 
 /** The place of a character in the text as it was, from its place in the text without those at `removed`. */
