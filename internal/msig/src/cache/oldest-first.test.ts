@@ -5,31 +5,32 @@ describe('entries of which the oldest go first', () => {
   it('are as a plain list of them would be, whatever is done', () => {
     const random = seeded(11);
     const removed: number[] = [];
-    const bounds = { maxEntries: 8, maxBytes: 100 };
-    const kept = createOldestFirst<number>({ ...bounds, bytesOf: (size) => size, onRemoved: (size) => void removed.push(size) });
+    const taken: (readonly [boolean, boolean])[] = [];
+    const kept = createOldestFirst<number>({ maxEntries: 8, maxBytes: 100, bytesOf: (size) => size, onRemoved: (size) => void removed.push(size) });
     let list: (readonly [string, number])[] = [];
     const bytes = (): number => list.reduce((sum, [, size]) => sum + size, 0);
     for (let step = 0; step < 5_000; step += 1) {
       const key = `k${Math.floor(random() * 20)}`;
       const size = 1 + Math.floor(random() * 110);
       const mine = list.find(([other]) => other === key);
+      const others = list.filter((each) => each !== mine);
       const what = random();
       if (what < 0.2) {
         kept.use(key);
-        if (mine !== undefined) list = [...list.filter((each) => each !== mine), mine];
+        list = mine === undefined ? list : [...others, mine];
       } else if (what < 0.3) {
         kept.remove(key);
-        list = list.filter((each) => each !== mine);
+        list = others;
       } else {
-        list = list.filter((each) => each !== mine);
-        const fits = size <= bounds.maxBytes;
-        while (fits && (list.length >= bounds.maxEntries || bytes() + size > bounds.maxBytes)) list = list.slice(1);
-        if (fits) list = [...list, [key, size]];
-        expect(kept.set(key, size)).toBe(fits);
+        const isTaken = kept.set(key, size);
+        taken.push([isTaken, size <= 100]);
+        list = isTaken ? [...others, [key, size]] : others;
+        while (list.length > 8 || bytes() > 100) list = list.slice(1);
       }
       expect([kept.size(), kept.bytes()]).toEqual([list.length, bytes()]);
       for (const [each, value] of list) expect(kept.get(each)).toBe(value);
     }
+    for (const [isTaken, fits] of taken) expect(isTaken).toBe(fits);
     expect(removed.length).toBeGreaterThan(1_000);
   });
 

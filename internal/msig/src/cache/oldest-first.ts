@@ -31,6 +31,7 @@ export function createOldestFirst<T>({ maxEntries, maxBytes, bytesOf, onRemoved 
     bytes -= bytesOf(entry);
     onRemoved?.(entry);
   };
+  const hasRoomFor = (cost: number): boolean => entries.size < maxEntries && bytes + cost <= maxBytes;
   const removeOldest = (): void => {
     let next = oldest.next();
     if (next.done === true) {
@@ -52,7 +53,7 @@ export function createOldestFirst<T>({ maxEntries, maxBytes, bytesOf, onRemoved 
       const cost = bytesOf(entry);
       remove(key);
       if (cost > maxBytes || maxEntries < 1) return false;
-      while (entries.size >= maxEntries || bytes + cost > maxBytes) removeOldest();
+      while (!hasRoomFor(cost)) removeOldest();
       entries.set(key, entry);
       bytes += cost;
       return true;
