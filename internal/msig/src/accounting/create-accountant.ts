@@ -1,5 +1,6 @@
-import { PlatformError } from '@openeaap/kernel';
+import { PlatformError, toPlatformError } from '@openeaap/kernel';
 import type { LimitConfig } from '../config/gateway-config.ts';
+import { withinMs } from '../within-ms.ts';
 import type { Accountant, Drawn, Reservation } from './accountant.ts';
 import { createGiveQueue } from './give-queue.ts';
 import type { GiveQueue } from './give-queue.ts';
@@ -10,7 +11,6 @@ import { planLimits } from './limit-plan.ts';
 import type { LimitPlan, PlannedTake } from './limit-plan.ts';
 import { refuseTake } from './refuse-take.ts';
 import type { SharedCounters, TakeResult } from './shared-counters.ts';
-import { withinMs } from './within-ms.ts';
 
 export interface AccountantDeps {
   /** As configured now; another list after a reload. */
@@ -43,12 +43,14 @@ export function createAccountant(deps: AccountantDeps): Accountant {
     const takes = all.filter(({ amount }) => amount > 0);
     const unasked = all.filter(({ amount }) => amount <= 0);
     const taken = takes.length === 0 ? NOTHING_TAKEN : counters.take(tenantId, takes);
-    const result = await withinMs(taken, takeTimeoutMs);
-    if (result === null) {
+    const look = await withinMs(takeTimeoutMs, taken);
+    if (look.kind === 'failed') throw toPlatformError(look.reason);
+    if (look.kind === 'late') {
       // It may still be granted, to a request that is over.
       void taken.then((late) => correct(gives, tenantId, { held: heldOf(takes, late), used: NOTHING_USED }), () => undefined);
       throw new PlatformError('unavailable', `The limits could not be checked within ${takeTimeoutMs} ms.`, { details: { reason: 'limits_unavailable', retry_after_ms: RETRY_AFTER_MS } });
     }
+    const result = look.value;
     if (result.kind === 'exceeded') throw refuseTake(takes, result.states, result.nowMs);
     const held = [...heldOf(takes, result), ...unasked.map((take) => ({ take, amount: 0, bucket: 0 }))];
     let isSettled = false;
@@ -70,7 +72,7 @@ export function createAccountant(deps: AccountantDeps): Accountant {
     reserveBackend: (backend, request) => reserve(request.access.tenantId, plan().ofBackend(backend, request)),
     record: ledger.record,
     close: async () => {
-      await withinMs(Promise.all([gives.close(), ledger.close()]), CLOSE_TIMEOUT_MS);
+      await withinMs(CLOSE_TIMEOUT_MS, Promise.all([gives.close(), ledger.close()]));
     },
   };
 }

@@ -160,7 +160,7 @@ describe('the ledger', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     ledger.record(entry());
     const closed = ledger.close();
-    await vi.advanceTimersByTimeAsync(4_000);
+    await vi.advanceTimersByTimeAsync(4_001);
     await closed;
     expect(errors).toEqual([expect.stringContaining('2 model calls could not be written')]);
   });

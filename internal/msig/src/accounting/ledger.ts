@@ -1,8 +1,8 @@
 import { toPlatformError } from '@openeaap/kernel';
 import { toStorable } from '@openeaap/security';
+import { withinMs } from '../within-ms.ts';
 import type { LedgerEntry } from './accountant.ts';
 import { foldAgents } from './fold-agents.ts';
-import { withinMs } from './within-ms.ts';
 
 /** What calls of one hour have in common, added up. Empty texts: none. */
 export interface UsageRow {
@@ -156,7 +156,7 @@ export function createLedger({ write, newId, onError, flushMs = FLUSH_MS, maxRow
     close: async () => {
       isClosed = true;
       if (timer !== null) clearTimeout(timer);
-      await withinMs(flushAll(), closeMs);
+      await withinMs(closeMs, flushAll());
       const lost = countCalls([...full, open]);
       if (lost > 0) onError(new Error(`${lost} model calls could not be written to the ledger before the end.`));
     },
