@@ -31,6 +31,8 @@ export interface Turns {
   readonly onChunk: (json: string) => Promise<void> | null;
   /** For a caller that can begin anew although it has seen chunks; null: what was passed on cannot be taken back. */
   readonly retake: Retake | null;
+  /** Takes from the limits of one backend before it is asked; the returned function settles that. Errors: `quota_exceeded`, `unavailable`. */
+  readonly reserveAt: (backend: BackendConfig, signal: AbortSignal) => (() => void) | Promise<() => void>;
   /** Which backend is about to answer; the last one told did. */
   readonly onBackend: (backend: BackendConfig) => void;
   readonly onFirstByte: () => void;
@@ -73,14 +75,14 @@ export async function askInTurn(deps: TurnsDeps, turns: Turns): Promise<RequestR
   throw last ?? new PlatformError('internal', 'No backend was planned for this request.');
 }
 
-/** Nobody was asked: no server is ready for it, or it may not be sent there. */
+/** Nobody was asked: no server is ready for it, it may not be sent there, or a limit of the backend is reached. */
 function isRefusal({ code, details }: PlatformError): boolean {
-  return code === 'policy_denied' || ['breaker_open', 'queue_full', 'queue_timeout'].includes(String(details['reason']));
+  return code === 'policy_denied' || code === 'quota_exceeded' || ['breaker_open', 'queue_full', 'queue_timeout'].includes(String(details['reason']));
 }
 
-/** Another backend may do better: this one is away, answers nonsense, lacks the model or the right to it, or may not see the content. */
+/** Another backend may do better: this one is away, answers nonsense, lacks the model or the right to it, may not see the content, or has no room within its limits. */
 function mayFallBack({ code, details }: PlatformError): boolean {
-  if (code === 'model_unavailable' || code === 'model_invalid_output' || code === 'policy_denied') return true;
+  if (code === 'model_unavailable' || code === 'model_invalid_output' || code === 'policy_denied' || code === 'quota_exceeded') return true;
   return code === 'model_rejected' && [401, 403, 404, 429].includes(Number(details['status']));
 }
 
@@ -89,9 +91,24 @@ interface AtBackend {
   readonly passedOn: () => boolean;
 }
 
-async function askBackend(deps: TurnsDeps, turns: Turns, { backend, passedOn }: AtBackend): Promise<RequestReply> {
+async function askBackend(deps: TurnsDeps, turns: Turns, at: AtBackend): Promise<RequestReply> {
+  const pass = at.backend.external ? await mask(deps, turns, at.backend) : null;
+  const reserved = turns.reserveAt(at.backend, turns.signal);
+  const settle = reserved instanceof Promise ? await reserved : reserved;
+  try {
+    return await askServers(deps, turns, { ...at, pass });
+  } finally {
+    settle();
+  }
+}
+
+interface Sent {
+  /** null: it stays in the house. */
+  readonly pass: EgressPass | null;
+}
+
+async function askServers(deps: TurnsDeps, turns: Turns, { backend, passedOn, pass }: AtBackend & Sent): Promise<RequestReply> {
   const { signal, deadlineMs } = turns;
-  const pass = backend.external ? await mask(deps, turns, backend) : null;
   const avoid: string[] = [];
   for (let made = 1; ; made += 1) {
     try {
@@ -119,11 +136,9 @@ async function mask(deps: TurnsDeps, { request, access }: Turns, { name, endpoin
   }
 }
 
-interface AtServer extends Pick<AtBackend, 'backend'> {
+interface AtServer extends Pick<AtBackend, 'backend'>, Sent {
   /** Servers that were asked in vain; this one is added when it fails. */
   readonly avoid: string[];
-  /** null: it stays in the house. */
-  readonly pass: EgressPass | null;
 }
 
 async function askServer(deps: TurnsDeps, turns: Turns, { backend, avoid, pass }: AtServer): Promise<RequestReply> {

@@ -1,7 +1,7 @@
 import type { Tracer } from '@opentelemetry/api';
 import { addUsage, LIMITS, NO_USAGE, PlatformError, toPlatformError, unlessAborted } from '@openeaap/kernel';
 import type { TokenUsage } from '@openeaap/kernel';
-import type { LedgerEntry, Reservation } from './accounting/accountant.ts';
+import type { Drawn, LedgerEntry, Reservation } from './accounting/accountant.ts';
 import { priceNanosOf, priceOf } from './accounting/price-of.ts';
 import { estimateDemand } from './accounting/estimate-demand.ts';
 import type { UsageMeter } from './accounting/usage-meter.ts';
@@ -110,7 +110,7 @@ async function answerOf(deps: InvokeDeps, open: OpenFleet, parts: AnswerParts): 
   const { request, options, plan, bill, signal, deadlineMs } = parts;
   const turns = { fleet: open.fleet, backendOf: open.backendOf, guard: deps.guard, auditEgress: deps.auditEgress, now: deps.now, random: deps.random };
   const produce = (sink: { readonly signal: AbortSignal; readonly onChunk: AskOptions['onChunk'] }): Promise<RequestReply> =>
-    askInTurn(turns, { request, access: options.access, plan, deadlineMs, maxTokens: options.maxTokens ?? null, signal: sink.signal, onChunk: sink.onChunk, retake: open.cache === null ? (options.retake ?? null) : null, onBackend: bill.ask, onFirstByte: bill.firstByte, onUsage: bill.spend });
+    askInTurn(turns, { request, access: options.access, plan, deadlineMs, maxTokens: options.maxTokens ?? null, signal: sink.signal, onChunk: sink.onChunk, retake: open.cache === null ? (options.retake ?? null) : null, reserveAt: bill.reserveAt, onBackend: bill.ask, onFirstByte: bill.firstByte, onUsage: bill.spend });
   const toClient = (json: string): Promise<void> | null => {
     // A reader that has stopped reading must not keep a call alive that was ended.
     const full = options.onChunk(json);
@@ -145,6 +145,7 @@ interface Bill {
   readonly startedMs: number;
   readonly backend: () => BackendConfig;
   readonly reserve: (signal: AbortSignal) => Promise<void>;
+  readonly reserveAt: (backend: BackendConfig, signal: AbortSignal) => (() => void) | Promise<() => void>;
   readonly ask: (backend: BackendConfig) => void;
   readonly firstByte: () => void;
   readonly spend: (counts: TokenCounts, backend: BackendConfig) => void;
@@ -174,10 +175,8 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
   let cache: CacheOutcome | null = null;
   let isSettled = false;
 
-  const hold = async (asked: Promise<Reservation>): Promise<void> => {
-    reservation = await asked;
-    if (isSettled) reservation.settle({ ...usage, costUsdNanos: nanos });
-  };
+  const tabs = new Map<BackendConfig, Tab>();
+  const demandAt = (prices: Prices) => ({ access, ...estimateDemand(request, { maxTokens: options.maxTokens ?? request.maxTokens, prices }) });
   const record = (spent: TokenUsage, costUsdNanos: number, about: Pick<LedgerEntry, 'calls' | 'outcome' | 'model' | 'latencyMs'>): void => {
     deps.accountant?.record({
       calls: about.calls,
@@ -204,11 +203,18 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
     backend: () => backend,
     reserve: async (signal) => {
       if (deps.accountant === null || deps.accountant === undefined) return;
-      const demand = estimateDemand(request, { maxTokens: options.maxTokens ?? request.maxTokens, prices: dearestOf(plan) });
-      const asked = deps.accountant.reserve({ access, ...demand });
-      // Whoever leaves meanwhile does not wait for the counters; what they grant then is given back.
-      if (asked instanceof Promise) await unlessAborted(signal, hold(asked), () => toPlatformError(signal.reason, 'cancelled'));
-      else reservation = asked;
+      const asked = deps.accountant.reserve(demandAt(dearestOf(plan)));
+      reservation = asked instanceof Promise ? await heldUnlessAborted(asked, signal) : asked;
+    },
+    reserveAt: (at, signal) => {
+      const asked = deps.accountant?.reserveBackend(at.name, demandAt(at.prices)) ?? null;
+      if (asked === null) return noTab;
+      const open = (held: Reservation): (() => void) => {
+        const tab = openTab(held);
+        tabs.set(at, tab);
+        return tab.settle;
+      };
+      return asked instanceof Promise ? heldUnlessAborted(asked, signal).then(open) : open(asked);
     },
     ask: (asked) => {
       backend = asked;
@@ -220,6 +226,7 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
     spend: (counts, by) => {
       const spent = { ...counts, costUsdMicros: priceOf(by.prices, counts) };
       const spentNanos = priceNanosOf(by.prices, counts);
+      tabs.get(by)?.add({ ...spent, costUsdNanos: spentNanos });
       // The call was ended, but others waited for its answer, or the server told late: it is in no step's bill any more.
       if (isSettled) {
         reservation?.charge({ ...spent, costUsdNanos: spentNanos });
@@ -246,6 +253,41 @@ function openBill(deps: InvokeDeps, { request, options, plan, primary }: BillPar
       options.onUsage?.(usage);
       deps.observe?.({ kind: request.kind, backend: backend.name, model, outcome, latencyMs, firstByteMs, usage, cache, access });
       return usage;
+    },
+  };
+}
+
+/** What is granted to a caller who has left meanwhile is given back; he does not wait for it. */
+async function heldUnlessAborted(asked: Promise<Reservation>, signal: AbortSignal): Promise<Reservation> {
+  try {
+    return await unlessAborted(signal, asked, () => toPlatformError(signal.reason, 'cancelled'));
+  } catch (thrown) {
+    if (signal.aborted) void asked.then((late) => late.settle(NOTHING_DRAWN), () => undefined);
+    throw thrown;
+  }
+}
+
+const NOTHING_DRAWN = { promptTokens: 0, completionTokens: 0, costUsdNanos: 0 } as const;
+const noTab = (): void => undefined;
+
+/** What one backend of the plan has used, for the limits of that backend. */
+interface Tab {
+  /** Usage that is told after `settle` is charged. */
+  readonly add: (spent: Drawn) => void;
+  readonly settle: () => void;
+}
+
+function openTab(held: Reservation): Tab {
+  let isSettled = false;
+  let sum: Drawn = NOTHING_DRAWN;
+  return {
+    add: (spent) => {
+      if (isSettled) return held.charge(spent);
+      sum = { promptTokens: sum.promptTokens + spent.promptTokens, completionTokens: sum.completionTokens + spent.completionTokens, costUsdNanos: sum.costUsdNanos + spent.costUsdNanos };
+    },
+    settle: () => {
+      isSettled = true;
+      held.settle(sum);
     },
   };
 }

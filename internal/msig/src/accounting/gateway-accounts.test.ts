@@ -94,4 +94,19 @@ describe('a gateway with limits', () => {
     await expect(ask()).rejects.toMatchObject({ code: 'unavailable' });
     expect(server.requests).toHaveLength(0);
   });
+
+  test('a limit of a backend holds where it is a fallback, is settled with what it used itself, and leaves room for the next', async () => {
+    const [away, dear, spare] = [await startOpenAiServer(json({}, 500)), await startOpenAiServer(json(ANSWER)), await startOpenAiServer(json({ ...ANSWER, model: 'spare' }))];
+    const counters = createMemoryCounters({ now: () => Date.UTC(2026, 10, 24, 12) });
+    const limits = [limit({ per: 'model', name: 'dear', requestsPerMinute: 2, tokensPerMinute: 2_000 })];
+    const accountant = createAccountant({ limits: () => limits, counters, writeUsage: async () => undefined, newId: () => 'b', onError: () => undefined });
+    const of = (name: string, url: string, fallbacks: readonly string[] = []) => backendAt(url, { name, model: name, capabilities: [], maxAttempts: 1, fallbacks });
+    const gateway = makeGateway(configOf(of('away', away.url, ['dear', 'spare']), of('dear', dear.url), of('spare', spare.url)), { accountant });
+    closers.push(away.close, dear.close, spare.close, gateway.close);
+    const ask = async (model: string) => (await gateway.ask(parseRequest('chat', JSON.stringify({ model, max_tokens: 900, messages: [{ role: 'user', content: 'q' }] })), { signal: new AbortController().signal, access: ACCESS, onChunk: () => null })).backend;
+    // Each reserves some 900 tokens and uses 10: a third would fit by tokens, and does not by requests.
+    expect([await ask('away'), await ask('away'), await ask('away')]).toEqual(['dear', 'dear', 'spare']);
+    await expect(ask('dear')).rejects.toMatchObject({ code: 'quota_exceeded', details: { limit: 'model.requests_per_minute' } });
+    expect(dear.requests).toHaveLength(2);
+  });
 });

@@ -237,7 +237,7 @@ describe('a total outage', () => {
     const deps = { fleet, backendOf: () => away, guard: NO_EGRESS, auditEgress: async () => undefined, now: fleet.time.now, random: seededRandom(2) };
     const request = aRequest({ model: 'a' });
     const asked = new Set<string>();
-    const turns = { request, access: ACCESS, signal: NEVER, maxTokens: null, onChunk: () => null, retake: null, onBackend: ({ name }: BackendConfig) => void asked.add(name), onFirstByte: () => undefined, onUsage: () => undefined };
+    const turns = { request, access: ACCESS, signal: NEVER, maxTokens: null, onChunk: () => null, retake: null, reserveAt: () => () => undefined, onBackend: ({ name }: BackendConfig) => void asked.add(name), onFirstByte: () => undefined, onUsage: () => undefined };
     const REQUESTS = 20_000;
     for (let made = 0; made < REQUESTS; made += 1) {
       await askInTurn(deps, { ...turns, plan: fleet.plan(request, ACCESS), deadlineMs: fleet.time.now() + 30_000 }).catch(() => (lost += 1));
