@@ -48,6 +48,13 @@ describe('questions as vectors in PostgreSQL', () => {
     for (const other of [{ tenantId: 'x' }, { scope: 'x' }, { id: 'x' }]) expect(await store.load({ ...entry('a'), ...other })).toBeNull();
   });
 
+  it.each([4_096, 4_097, 8_192])('takes vectors of %d numbers', async (length) => {
+    const store = createSemanticStore(pool, { maxEntries: 100 });
+    const vector = unit(...Array.from({ length }, (_, at) => (at % 2) - 0.5));
+    await store.add(entry('long', { vector }));
+    expect((await store.search(query({ vector }))).map(({ id }) => id)).toEqual(['long']);
+  });
+
   it('replaces what is added again', async () => {
     const store = createSemanticStore(pool, { maxEntries: 100 });
     await store.add(entry('a'));
@@ -65,6 +72,29 @@ describe('questions as vectors in PostgreSQL', () => {
       const noisy = unit(...Array.from(vector, (number) => number + (random() - 0.5) * 0.08));
       const [best] = await store.search(query({ vector: noisy, least: 0.9 }));
       expect(best?.id).toBe(String(at));
+    }
+  });
+
+  it('finds them too where most numbers are nothing, as in the vectors that compare words: 0 and below have the same sign', async () => {
+    const store = createSemanticStore(pool, { maxEntries: 1_000 });
+    const random = createRandom(6);
+    // A word is a place with a weight and five lighter ones; questions of templates have most words in common.
+    const words = Array.from({ length: 300 }, () => Array.from({ length: 6 }, (_, at) => ({ at: Math.floor(random() * 384), weight: (at === 0 ? 1 : 0.12) * (random() < 0.5 ? 1 : -1) })));
+    const vectorOf = (question: readonly number[]): Float32Array => {
+      const numbers = new Array<number>(384).fill(0);
+      for (const { at, weight } of question.flatMap((word) => words[word] ?? [])) numbers[at] = (numbers[at] ?? 0) + weight;
+      return unit(...numbers);
+    };
+    const kept = Array.from({ length: 250 }, (_, at) => vectorOf([0, 1, 2, 3, 4, 5, 6 + at]));
+    for (const [at, vector] of kept.entries()) await store.add(entry(String(at), { vector }));
+    const nearestOf = (vector: Float32Array): number => {
+      const cosines = kept.map((each) => each.reduce((sum, number, at) => sum + number * (vector[at] ?? 0), 0));
+      return cosines.indexOf(Math.max(...cosines));
+    };
+    for (let at = 0; at < kept.length; at += 1) {
+      const asked = vectorOf([0, 1, 2, 3, 4, 5, 6 + at, 299]);
+      const [best] = await store.search(query({ vector: asked, least: 0.5 }));
+      expect(best?.id).toBe(String(nearestOf(asked)));
     }
   });
 
