@@ -1,7 +1,7 @@
 import type { Finding, Scanner } from '@openeaap/security';
-import type { JsonObject, JsonValue } from '@openeaap/kernel';
-import { isJsonObject } from '@openeaap/kernel';
+import type { JsonObject } from '@openeaap/kernel';
 import { isOpaque } from './is-opaque.ts';
+import { isStructural, listToolNames } from './is-structural.ts';
 import { listLookalikes } from './placeholders.ts';
 import { decodeText, walkJson } from './walk-json.ts';
 import type { JsonPath, JsonVisitor, Place } from './walk-json.ts';
@@ -59,12 +59,6 @@ interface State {
   readonly taken: Set<string>;
 }
 
-/** A text or number, and where it stands. */
-interface Literal {
-  readonly place: Place;
-  readonly value: string;
-}
-
 /** Of the object or list that is being walked. */
 interface Frame {
   /** In a schema: the names are the tool's, not the API's, and name no value. */
@@ -73,16 +67,14 @@ interface Frame {
   readonly isMedia: boolean;
   /** Below the name of a secret. */
   readonly isSecret: boolean;
-  /** Below a member called `value`, and how many such literals came before. */
-  readonly isValue: boolean;
-  readonly before: number;
+  readonly start: number;
   /** `{"name": "password", "value": …}`, in whatever order. */
   isNamedSecret: boolean;
-  /** The literals of its members called `value`, as `[from, to)` among all such. */
-  readonly values: (readonly [from: number, to: number])[];
+  /** Its members called `value`. */
+  readonly values: Place[];
 }
 
-const ROOT: Frame = { isSchema: false, isMedia: false, isSecret: false, isValue: false, before: 0, isNamedSecret: false, values: [] };
+const ROOT: Frame = { isSchema: false, isMedia: false, isSecret: false, start: 0, isNamedSecret: false, values: [] };
 
 /** Members of the body that hold schemas, and what those are called. In any other place no name makes a schema. */
 const SCHEMA_ROOTS: ReadonlySet<unknown> = new Set(['tools', 'functions', 'response_format', 'text', 'structured_outputs', 'guided_json']);
@@ -108,18 +100,14 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
   const { scanner } = state;
   const edits = createEdits(state);
   const frames: Frame[] = [];
-  // Below members called `value`: whether they are secrets is known when the object around them ends.
-  const values: Literal[] = [];
+  const namedSecrets: Place[] = [];
   const isBody = level === 0;
   const inBody = (path: JsonPath): JsonPath => (isBody ? [...path] : outer);
   const isSecretName = (key: string | number | undefined): boolean => typeof key === 'string' && scanner.isSecretKey(key);
   const frameOf = (): Frame => frames.at(-1) ?? ROOT;
 
-  const noteValue = (literal: Literal, key: string | number | undefined): void => {
-    const frame = frameOf();
-    if (!frame.isValue && key !== 'value') return;
-    const to = values.push(literal);
-    if (key === 'value') frame.values.push([to - 1, to]);
+  const noteValue = (place: Place, key: string | number | undefined): void => {
+    if (key === 'value') frameOf().values.push(place);
   };
   const look = (place: Place, path: JsonPath, value: string): void => {
     if (!isJsonText(value)) return edits.addFound(place, value);
@@ -129,7 +117,7 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
   };
 
   const visitor: JsonVisitor = {
-    open: (path) => {
+    open: (path, start) => {
       const parent = frameOf();
       const key = path.at(-1);
       const isSchema = parent.isSchema || (isBody && SCHEMA_KEYS.has(key) && SCHEMA_ROOTS.has(path[0]));
@@ -137,18 +125,17 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
         isSchema,
         isMedia: !isSchema && (parent.isMedia || (isBody && MEDIA_KEYS.has(key))),
         isSecret: !isSchema && (parent.isSecret || isSecretName(key)),
-        isValue: parent.isValue || key === 'value',
-        before: values.length,
+        start,
         isNamedSecret: false,
         values: [],
       });
     },
-    close: (path) => {
+    close: (path, end) => {
       const frame = frames.pop();
       if (frame === undefined) return;
-      if (path.at(-1) === 'value') frameOf().values.push([frame.before, values.length]);
-      if (!frame.isNamedSecret) return;
-      for (const [from, to] of frame.values) for (const literal of values.slice(from, to)) edits.addSecret(literal);
+      noteValue({ start: frame.start, end }, path.at(-1));
+      // Whether they are secrets is known only here, for the name may stand behind.
+      if (frame.isNamedSecret) for (const place of frame.values) namedSecrets.push(place);
     },
     key: (place, path) => {
       const key = String(path.at(-1));
@@ -159,11 +146,11 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
       const key = path.at(-1);
       if (isBody && isTokenId(path)) throw new Unscannable(path, 'a prompt of token ids');
       const digits = text.slice(place.start, place.end);
-      noteValue({ place, value: digits }, key);
+      noteValue(place, key);
       // Parameters of the request itself: a number there is the API's, and a seed is anything.
       if (isBody && path.length === 1 && (key === 'seed' || digits.length < NUMBER_CHARS)) return;
       if (digits.length >= NUMBER_CHARS) edits.addFound(place, digits);
-      if (frameOf().isSecret || isSecretName(key)) edits.addSecret({ place, value: digits });
+      if (frameOf().isSecret || isSecretName(key)) edits.addSecret(place, digits);
     },
     text: (place, path) => {
       const frame = frameOf();
@@ -171,17 +158,41 @@ function scanJson(text: string, { state, level, outer }: Level): readonly Edit[]
       const value = decodeText(text, place);
       if (value === '') return;
       if (isBody) refuseMedia({ path, value, frame });
-      noteValue({ place, value }, key);
+      noteValue(place, key);
       if (isBody && !frame.isSecret && isStructural({ path, value, isSchema: frame.isSchema, toolNames: state.toolNames })) return;
       if (isOpaque(value)) throw new Unscannable(inBody(path), 'text that carries bytes as base64');
       takeLookalikes(value, state);
       if ((key === 'name' || key === 'key') && scanner.isSecretKey(value)) frame.isNamedSecret = true;
       look(place, path, value);
-      if (frame.isSecret || isSecretName(key)) edits.addSecret({ place, value });
+      if (frame.isSecret || isSecretName(key)) edits.addSecret(place, value);
     },
   };
   walkJson(text, visitor);
+  for (const place of outermost(namedSecrets)) hideAll(text, place, edits);
   return edits.inOrder();
+}
+
+/** Each place that lies in no other of them: what is named in what is named would be walked again and again. */
+function outermost(places: readonly Place[]): readonly Place[] {
+  let done = 0;
+  return places.toSorted((a, b) => a.start - b.start || b.end - a.end).filter(({ start, end }) => {
+    const isOuter = start >= done;
+    if (isOuter) done = end;
+    return isOuter;
+  });
+}
+
+/** Every text and number there is a secret. */
+function hideAll(text: string, { start, end }: Place, edits: Edits): void {
+  const hide = (inner: Place, toValue: (place: Place) => string): void => {
+    const place = { start: start + inner.start, end: start + inner.end };
+    const value = toValue(place);
+    if (value !== '') edits.addSecret(place, value);
+  };
+  walkJson(text.slice(start, end), {
+    text: (place) => hide(place, (at) => decodeText(text, at)),
+    number: (place) => hide(place, (at) => text.slice(at.start, at.end)),
+  });
 }
 
 interface Edits {
@@ -189,7 +200,7 @@ interface Edits {
   /** What the scanner finds in the value, if anything. */
   readonly addFound: (place: Place, value: string) => void;
   /** All of the value, in place of what was found in it. */
-  readonly addSecret: (literal: Literal) => void;
+  readonly addSecret: (place: Place, value: string) => void;
   readonly inOrder: () => readonly Edit[];
 }
 
@@ -209,7 +220,7 @@ function createEdits(state: State): Edits {
       for (const { rule } of findings) count(rule);
       if (findings.length > 0) edits.set(place.start, { kind: 'text', place, value, findings });
     },
-    addSecret: ({ place, value }) => {
+    addSecret: (place, value) => {
       if (secrets.has(place.start)) return;
       secrets.add(place.start);
       const known = edits.get(place.start);
@@ -243,30 +254,6 @@ function refuseMedia({ path, value, frame }: { readonly path: JsonPath; readonly
   const key = path.at(-1);
   if (frame.isMedia || MEDIA_KEYS.has(key)) throw new Unscannable(path, 'a picture, a recording, a file or ciphertext');
   if (key === 'type' && MEDIA_TYPES.has(value)) throw new Unscannable(path.slice(0, -1), 'a picture, a recording or a file');
-}
-
-const WORD_KEYS: ReadonlySet<unknown> = new Set(['role', 'type', 'status']);
-const WORD_SHAPE = /^[a-z_]{1,32}$/;
-const ID_KEYS: ReadonlySet<unknown> = new Set(['id', 'call_id', 'tool_call_id', 'item_id']);
-const ID_SHAPE = /^[A-Za-z0-9_.:-]{1,128}$/;
-const TURNS: ReadonlySet<unknown> = new Set(['messages', 'input', 'tools', 'tool_choice', 'functions', 'response_format', 'text']);
-
-/** Words of the API, ids and names of tools, where the API has them and in the shape that it gives them. Everything else is looked at. */
-function isStructural({ path, value, isSchema, toolNames }: { readonly path: JsonPath; readonly value: string; readonly isSchema: boolean; readonly toolNames: ReadonlySet<string> }): boolean {
-  const key = path.at(-1);
-  if (path.length === 1) return key === 'model' || (key === 'previous_response_id' && ID_SHAPE.test(value));
-  if (!TURNS.has(path[0])) return false;
-  if (WORD_KEYS.has(key)) return WORD_SHAPE.test(value);
-  if (isSchema) return false;
-  if (key === 'name') return toolNames.has(value);
-  // Of a message or item, and of a call in it.
-  return ID_KEYS.has(key) && ID_SHAPE.test(value) && (path.length === 3 || (path.length === 5 && path[2] === 'tool_calls'));
-}
-
-function listToolNames(body: JsonObject): ReadonlySet<string> {
-  const tools = [body['tools'], body['functions']].flatMap((list): readonly JsonValue[] => (Array.isArray(list) ? (list as readonly JsonValue[]) : []));
-  const named = tools.filter(isJsonObject).flatMap((tool) => [tool, tool['function'], tool['custom']]).filter(isJsonObject);
-  return new Set(named.flatMap(({ name }) => (typeof name === 'string' && ID_SHAPE.test(name) ? [name] : [])));
 }
 
 function takeLookalikes(text: string, state: State): void {

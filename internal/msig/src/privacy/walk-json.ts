@@ -14,9 +14,9 @@ export interface JsonVisitor {
   readonly number?: (place: Place, path: JsonPath) => void;
   /** The literal of a key; `path` ends with what it says. */
   readonly key?: (place: Place, path: JsonPath) => void;
-  /** An object or list begins, or ends: called with its own path. */
-  readonly open?: (path: JsonPath, isList: boolean) => void;
-  readonly close?: (path: JsonPath) => void;
+  /** An object or list begins, or ends: called with its own path and where its text begins, or ends. */
+  readonly open?: (path: JsonPath, start: number) => void;
+  readonly close?: (path: JsonPath, end: number) => void;
 }
 
 /** Deeper than any body that the gateway takes. */
@@ -49,9 +49,9 @@ function walkValue(walk: Walk, at: number): number {
   }
   if (first === '{' || first === '[') {
     if (path.length >= DEPTH_LEVELS) throw new RangeError(`JSON nested deeper than ${DEPTH_LEVELS} levels`);
-    visitor.open?.(path, first === '[');
+    visitor.open?.(path, at);
     const end = first === '{' ? walkObject(walk, at) : walkList(walk, at);
-    visitor.close?.(path);
+    visitor.close?.(path, end);
     return end;
   }
   const end = endOfBare(text, at);
