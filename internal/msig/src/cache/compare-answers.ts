@@ -12,7 +12,7 @@ export interface Comparison {
 /** Answers to one question share this much of their words, and one is at least this part of the other's length; chosen, not measured. */
 const OVERLAP_MIN = 0.6;
 /** Longer answers that differ are not looked into, and count as different. */
-const COMPARED_CHARS_MAX = 16_000;
+const COMPARED_CHARS_MAX = 8_000;
 const FACTS = ['identifiers', 'numbers', 'quoted', 'negations', 'opposites'] as const;
 
 const DIFFERENT: Comparison = { isAgreed: false, overlap: 0 };

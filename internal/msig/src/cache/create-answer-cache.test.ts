@@ -65,20 +65,6 @@ describe('the exact levels', () => {
     expect(produce.count()).toBe(2);
   });
 
-  it.each<[string, JsonObject]>([
-    ['a temperature without a seed', { temperature: 0.7 }],
-    ['several choices', { n: 2 }],
-    ['store', { store: true }],
-    ['previous_response_id', { previous_response_id: 'r' }],
-    ['a tool of the server', { tools: [{ type: 'web_search' }] }],
-    ['remote media', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { detail: 'low', url: 'https://a.test/x.png' } }] }] }],
-  ])('lets %s pass by', async (_name, member) => {
-    const cache = makeCache();
-    const produce = counting();
-    for (let at = 0; at < 2; at += 1) expect((await cache.through(callOf({ ...HELLO, ...member }), produce)).cache.state).toBe('bypass');
-    expect(produce.count()).toBe(2);
-  });
-
   it('gives a response to nobody else who asks with other words about himself, and none that its server keeps', async () => {
     const cache = makeCache();
     const echoing = (body: JsonObject): Produce => async () => replyWith('', { document: JSON.stringify({ object: 'response', status: 'completed', metadata: body['metadata'] }) });
@@ -91,43 +77,6 @@ describe('the exact levels', () => {
     expect([outcome.state, reply.document]).toEqual(['miss', expect.stringContaining('bob')]);
     expect((await askAs('bob', { store: false })).cache.state).toBe('hit');
     for (const store of [{}, { store: null }, { store: true }]) expect((await askAs('bob', store)).cache.state).toBe('bypass');
-  });
-
-  it.each<[string, CallChanges['kind'], JsonObject]>([
-    ['a file of a chat', 'chat', { messages: [{ role: 'user', content: [{ type: 'file', file: { file_id: 'f1' } }] }] }],
-    ['what was spoken before', 'chat', { messages: [{ role: 'assistant', audio: { id: 'a1' } }] }],
-    ['a video', 'chat', { messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: 'https://a.test/x.mp4' } }] }] }],
-    ['media by its uuid', 'chat', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: null, uuid: 'u1' }] }] }],
-    ['an image of a response by its id', 'responses', { store: false, input: [{ role: 'user', content: [{ type: 'input_image', file_id: 'f1' }] }] }],
-    ['an image that a function gave', 'responses', { store: false, input: [{ type: 'function_call_output', call_id: 'c', output: [{ type: 'input_image', image_url: 'https://a.test/x.png' }] }] }],
-    ['an earlier item', 'responses', { store: false, input: [{ type: 'item_reference', id: 'i1' }] }],
-    ['a document of a rerank', 'rerank', { query: 'q', documents: [{ content: { type: 'image_url', image_url: { url: 'https://a.test/x.png' } } }] }],
-    ['a question of a rerank', 'rerank', { query: { content: [{ type: 'image_url', image_url: { url: 'https://a.test/x.png' } }] }, documents: ['d'] }],
-    ['an image to embed', 'embeddings', { input: [{ image: 'https://a.test/x.png' }] }],
-  ])('lets %s pass by, for it lies elsewhere', async (_name, kind, body) => {
-    const cache = makeCache();
-    const call = () => callOf(body, kind === undefined ? {} : { kind });
-    for (let at = 0; at < 2; at += 1) expect((await cache.through(call(), counting())).cache.state).toBe('bypass');
-  });
-
-  it.each<[string, CallChanges['kind'], JsonObject]>([
-    ['an image in the body', 'embeddings', { input: [{ image: 'data:image/png;base64,AA==' }, { image: 'iVBORw0KGgo=' }] }],
-    ['a URL in a text', 'chat', { messages: [{ role: 'user', content: 'Is https://a.test/x safe?' }] }],
-    ['a tool that takes a URL', 'chat', { messages: [{ role: 'user', content: 'x' }], tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object', properties: { url: { type: 'string' }, file_id: { type: 'string' } } } } }] }],
-  ])('keeps %s', async (_name, kind, body) => {
-    const cache = makeCache();
-    for (const state of ['miss', 'hit']) expect((await cache.through(callOf(body, kind === undefined ? {} : { kind }), counting())).cache.state).toBe(state);
-  });
-
-  it.each<[string, JsonObject, CallChanges]>([
-    ['a temperature of 0', { temperature: 0 }, {}],
-    ['a temperature with a seed', { temperature: 0.7, seed: 1 }, {}],
-    ['a temperature where the client speaks of ages', { temperature: 0.7 }, { control: { maxAgeMs: 60_000 } }],
-    ['an image that is in the body', { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }] }] }, {}],
-  ])('keeps %s', async (_name, member, changes) => {
-    const cache = makeCache();
-    const produce = counting();
-    for (const state of ['miss', 'hit']) expect((await cache.through(callOf({ ...HELLO, ...member }, changes), produce)).cache.state).toBe(state);
   });
 
   it.each([
@@ -283,91 +232,5 @@ describe('streams', () => {
     const failing = cache.through(gone, streaming([]));
     gone.leave();
     await expect(failing).rejects.toMatchObject({ code: 'cancelled' });
-  });
-});
-
-describe('equal requests at once', () => {
-  it('are one: a hundred ask, one is made', async () => {
-    const cache = makeCache();
-    const ready = gate();
-    let made = 0;
-    const produce: Produce = async () => {
-      made += 1;
-      await ready.opened;
-      return replyWith('once');
-    };
-    const all = Array.from({ length: 100 }, () => cache.through(callOf(HELLO), produce));
-    ready.open();
-    const states = (await Promise.all(all)).map(({ reply, cache: outcome }) => `${outcome.state} ${String(reply.document?.includes('once'))}`);
-    expect(made).toBe(1);
-    expect(states.filter((state) => state === 'shared true')).toHaveLength(99);
-    expect(cache.sizes().flights).toBe(0);
-  });
-
-  it('are not shared by other tenants, labels, or by who wants no cache', async () => {
-    const cache = makeCache();
-    const ready = gate();
-    let made = 0;
-    const produce: Produce = async () => {
-      made += 1;
-      await ready.opened;
-      return replyWith('x');
-    };
-    const all = [{}, { access: { tenantId: 't2' } }, { access: { labels: ['x'] } }, { control: { read: false } }, { control: { semantic: false } }].map((changes) => cache.through(callOf(HELLO, changes), produce));
-    ready.open();
-    await Promise.all(all);
-    // The last one follows the first: without the semantic level there is nothing to refuse.
-    expect(made).toBe(4);
-  });
-
-  it('are not shared by who keeps the answer for another time', async () => {
-    const cache = makeCache();
-    const produce = counting();
-    await Promise.all([{}, { control: { ttlMs: 1_000 } }].map((changes) => cache.through(callOf(HELLO, changes), produce)));
-    expect(produce.count()).toBe(2);
-  });
-
-  it('are not led by one whose answer may not be kept', async () => {
-    const cache = makeCache();
-    const produce = counting();
-    const both = [{ control: { write: false } }, {}].map((changes) => cache.through(callOf(HELLO, changes), produce));
-    expect((await Promise.all(both)).map(({ cache: outcome }) => outcome.state)).toEqual(['miss', 'miss']);
-    expect((await cache.through(callOf(HELLO), produce)).cache.level).toBe('l1');
-  });
-
-  it('give everybody a fault of the request, and let others try where the fault was the leader\'s', async () => {
-    const cache = makeCache();
-    let made = 0;
-    const failing = (code: 'model_rejected' | 'quota_exceeded'): Produce => async () => {
-      made += 1;
-      await Promise.resolve();
-      if (code === 'model_rejected' || made === 1) throw new PlatformError(code, 'No.');
-      return replyWith('yes');
-    };
-    const three = async (code: 'model_rejected' | 'quota_exceeded') => Promise.allSettled([1, 2, 3].map(() => cache.through(callOf(chatBody(code)), failing(code))));
-    expect((await three('model_rejected')).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
-    expect(made).toBe(1);
-    made = 0;
-    expect((await three('quota_exceeded')).map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
-    expect(made).toBe(2);
-  });
-
-  it('are tried by each alone after two failures of others', async () => {
-    const cache = makeCache();
-    let made = 0;
-    let atOnce = 0;
-    let mostAtOnce = 0;
-    const produce: Produce = async () => {
-      made += 1;
-      mostAtOnce = Math.max(mostAtOnce, (atOnce += 1));
-      await new Promise((resolve) => setImmediate(resolve));
-      atOnce -= 1;
-      throw new PlatformError('model_unavailable', 'Down.');
-    };
-    const all = await Promise.allSettled(Array.from({ length: 10 }, () => cache.through(callOf(HELLO), produce)));
-    expect(all.every(({ status }) => status === 'rejected')).toBe(true);
-    expect(made).toBe(10);
-    expect(mostAtOnce).toBe(8);
-    expect(cache.sizes().flights).toBe(0);
   });
 });

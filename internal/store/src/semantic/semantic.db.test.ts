@@ -81,7 +81,7 @@ describe('questions as vectors in PostgreSQL', () => {
     // A word is a place with a weight and five lighter ones; questions of templates have most words in common.
     const words = Array.from({ length: 300 }, () => Array.from({ length: 6 }, (_, at) => ({ at: Math.floor(random() * 384), weight: (at === 0 ? 1 : 0.12) * (random() < 0.5 ? 1 : -1) })));
     const vectorOf = (question: readonly number[]): Float32Array => {
-      const numbers = new Array<number>(384).fill(0);
+      const numbers = new Float32Array(384);
       for (const { at, weight } of question.flatMap((word) => words[word] ?? [])) numbers[at] = (numbers[at] ?? 0) + weight;
       return unit(...numbers);
     };
