@@ -172,7 +172,7 @@ export function createGateway(config: GatewayConfig, deps: GatewayDeps): Gateway
   return {
     chat: async (request, { onDelta, ...options }) => {
       const context = { backend: '', apiKey: '' };
-      const reader = createChatReader({ context, newId: deps.newId, onDelta });
+      const reader = createChatReader({ context, onDelta });
       const { answer, finished } = await invoke(toChatModelRequest(request), {
         ...options,
         maxTokens: request.maxTokens ?? null,

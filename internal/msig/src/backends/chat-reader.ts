@@ -17,7 +17,6 @@ export interface ChatReader {
 export interface ChatReaderMeans {
   /** Read when an error is made: which backend answers is known late. */
   readonly context: UpstreamContext;
-  readonly newId: () => string;
   readonly onDelta: ((text: string) => void) | undefined;
 }
 

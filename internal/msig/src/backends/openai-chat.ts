@@ -80,7 +80,7 @@ export function createOpenAiChat(deps: OpenAiChatDeps): OpenAiChat {
     const upstream = { pool: poolOf(endpoint.origin), endpoint, context, firstByteTimeoutMs: timeoutMs, now: deps.now };
     const target = { model: () => request.model, newId: deps.newId };
     const completion = toChatModelRequest(request);
-    const reader = createChatReader({ context, newId: deps.newId, onDelta: call.onDelta });
+    const reader = createChatReader({ context, onDelta: call.onDelta });
     const bounds = { caller: call.signal, closing, timeoutMs, timedOut: () => timedOut(timeoutMs) };
     const deadlineMs = deps.now() + timeoutMs;
     const attempt = (signal: AbortSignal) => {
