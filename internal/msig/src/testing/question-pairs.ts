@@ -335,6 +335,7 @@ export const OTHER_QUESTIONS: readonly (readonly [string, string, GuardReason | 
   ['How do I alert users blocked?', 'How do I blocked alert users?', null],
   ['Steps for log access', 'How do I log access?', null],
   ['What to do when alerts block users', 'What to do when users block alerts', 'order'],
+  ['How do I restart server a in Berlin?', 'How do I restart a server in Berlin?', null],
   ['How do I take vitamin a?', 'How do I take vitamin?', 'words'],
   ['Who can please Bob?', 'Who can Bob?', 'words'],
   ['What is blocked?', 'What blocked?', 'question_type'],
@@ -389,5 +390,10 @@ export const OTHER_QUESTIONS: readonly (readonly [string, string, GuardReason | 
   ['他是什么人', '他是谁', null],
   ['他知道为什么服务器变慢', '为什么他知道服务器变慢', 'order'],
   ['所有用户都受影响吗', '全部用户都受影响吗', null],
+  ['为什么隔离主机web-01', '为什么隔离主机web01', 'identifiers'],
+  ['主机web01在哪里', '主机web 01在哪里', null],
+  ['温度-5正常吗', '温度5正常吗', 'numbers'],
+  ['受CVE-2023-23397影响吗', '受CVE-2023-23398影响吗', 'identifiers'],
+  ['怎么打开/etc/passwd', '怎么打开/etc/shadow', 'identifiers'],
   ['怎么恢复屏蔽用户的管理员', '怎么恢复管理员的屏蔽用户', 'order'],
 ];

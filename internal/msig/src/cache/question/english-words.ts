@@ -63,6 +63,8 @@ export const SHORT_ENDINGS: ReadonlyMap<string, string> = new Map([["n't", 'not'
 export const EMPTY_WORDS = words('really actually basically');
 /** In a question how or why something is done in general, whose it is adds nothing; in all others "a role", "the role" and "my role" are three. */
 export const DETERMINERS = words('a an the my our');
+/** Before these they are no articles but names: "restart server a in Berlin". */
+export const NO_NOUNS = words('and or but from to in on at of for with by as is are was were be that which who when where if via into onto through over under than');
 
 /** One form for several; the words around them say who does something to whom. */
 export const SAME_FORMS: ReadonlyMap<string, string> = new Map(Object.entries({ is: 'BE', are: 'BE', am: 'BE', do: 'DO', does: 'DO', was: 'WAS', were: 'WAS' }));

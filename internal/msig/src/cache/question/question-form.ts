@@ -1,5 +1,5 @@
 import { CHINESE_NEGATIONS, CHINESE_OPPOSITES, CHINESE_QUANTITIES } from './chinese-words.ts';
-import { COUNTED, DETERMINERS, EMPTY_WORDS, NEGATIONS, OPPOSITES, QUANTITIES, QUESTION_WORDS, SAME_FORMS, SPELLINGS, SUPERLATIVES, YES_NO_BEGINNINGS } from './english-words.ts';
+import { COUNTED, DETERMINERS, EMPTY_WORDS, NEGATIONS, NO_NOUNS, OPPOSITES, QUANTITIES, QUESTION_WORDS, SAME_FORMS, SPELLINGS, SUPERLATIVES, YES_NO_BEGINNINGS } from './english-words.ts';
 import { toUnits } from './units.ts';
 import type { Unit } from './units.ts';
 
@@ -31,7 +31,7 @@ export function toQuestionForm(text: string): QuestionForm {
   const asked = isAboutWords ? [] : asksOf(units, text);
   const isGeneral = asked.length === 1 && GENERAL_ASKS.has(asked[0] ?? '');
   const isOneOrMany = asked.join() === 'HOWTO' && !units.some((unit) => SUPERLATIVES.has(unit.text));
-  const pieces = units.flatMap((unit, at) => (isAboutWords ? [plainPiece(unit)] : toPieces(unit, { isFirst: at === 0, isLast: at === units.length - 1, isGeneral, isOneOrMany })));
+  const pieces = units.flatMap((unit, at) => (isAboutWords ? [plainPiece(unit)] : toPieces(unit, { isFirst: at === 0, hasNoun: hasNoun(units[at + 1]), isGeneral, isOneOrMany })));
   const of = (role: Piece['role']): readonly string[] => pieces.filter((piece) => piece.role === role).map((piece) => piece.text);
   const sequence = pieces.map((piece) => piece.text);
   return {
@@ -69,9 +69,12 @@ function askOf({ kind, text, isName }: Unit, isFirst: boolean): string | null {
   return QUESTION_WORDS.get(text) ?? (isFirst && YES_NO_BEGINNINGS.has(text) ? `ASK ${SAME_FORMS.get(text) ?? text}` : null);
 }
 
+const hasNoun = (next: Unit | undefined): boolean => next !== undefined && (next.kind !== 'word' || next.isName || !NO_NOUNS.has(next.text));
+
 interface Context {
   readonly isFirst: boolean;
-  readonly isLast: boolean;
+  /** A noun may follow. */
+  readonly hasNoun: boolean;
   readonly isGeneral: boolean;
   readonly isOneOrMany: boolean;
 }
@@ -97,9 +100,8 @@ function markPieces(text: string, { isGeneral }: Context): readonly Piece[] {
   return [{ role: CHINESE_QUANTITIES.has(text) ? 'quantities' : 'words', text }];
 }
 
-function wordPieces(word: string, { isLast, isGeneral, isOneOrMany }: Context): readonly Piece[] {
-  // The last one stands before nothing: "vitamin a".
-  if (EMPTY_WORDS.has(word) || (isGeneral && !isLast && DETERMINERS.has(word))) return [];
+function wordPieces(word: string, { hasNoun, isGeneral, isOneOrMany }: Context): readonly Piece[] {
+  if (EMPTY_WORDS.has(word) || (isGeneral && hasNoun && DETERMINERS.has(word))) return [];
   if (NEGATIONS.has(word)) return [{ role: 'negations', text: word }];
   if (QUANTITIES.has(word)) return [{ role: 'quantities', text: word }];
   const one = isOneOrMany ? (COUNTED.get(word) ?? word) : word;

@@ -6,20 +6,23 @@ export interface Token {
   readonly isFirst: boolean;
 }
 
+/** Chinese has no spaces: what stands behind one of its characters may begin there. */
+const NO_LETTER_BEFORE = String.raw`(?<!(?!\p{Script=Han})[\p{L}\p{N}])`;
+
 /**
  * In this order, for the first that fits wins. No part can run away on long input: each repeats
  * single characters of one class, or a bounded number of groups.
  */
 const PARTS: readonly (readonly [Token['kind'], string])[] = [
-  ['quoted', String.raw`"[^"\n]{1,400}"|“[^”\n]{1,400}”|「[^」\n]{1,400}」|『[^』\n]{1,400}』|《[^》\n]{1,400}》|${'`'}[^${'`'}\n]{1,400}${'`'}|(?<![\p{L}\p{N}])['‘][^'’\n]{1,400}['’](?![\p{L}\p{N}])`],
+  ['quoted', String.raw`"[^"\n]{1,400}"|“[^”\n]{1,400}”|「[^」\n]{1,400}」|『[^』\n]{1,400}』|《[^》\n]{1,400}》|${'`'}[^${'`'}\n]{1,400}${'`'}|${NO_LETTER_BEFORE}['‘][^'’\n]{1,400}['’](?![\p{L}\p{N}])`],
   // Addresses of the web, of people, of machines.
   ['identifier', String.raw`[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s"'<>，。；！？]+|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}`],
   ['identifier', String.raw`(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?(?::\d{1,5})?(?![\d.]*\d)|(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:/\d{1,3})?(?![\w:])`],
   // Paths of files and of the registry.
-  ['identifier', String.raw`[A-Za-z]:\\[^\s"'，。；]*|\\\\[^\s"'，。；]+|(?<![\p{L}\p{N}])(?:~|\.{1,2})?/[\w.@%+-][\w./@%+-]*|[A-Z]{2,8}\\[\w.\\-]+`],
+  ['identifier', String.raw`[A-Za-z]:\\[^\s"'，。；]*|\\\\[^\s"'，。；]+|${NO_LETTER_BEFORE}(?:~|\.{1,2})?/[\w.@%+-][\w./@%+-]*|[A-Z]{2,8}\\[\w.\\-]+`],
   // Names with digits, dots, underscores: hosts, versions, CVE-2024-3094, T1059.001, KB5034441, user_id, win10, 10GB.
-  ['identifier', String.raw`(?<![\p{L}\p{N}_])(?=[A-Za-z0-9_.-]{0,80}?(?:[A-Za-z_][.-]?[0-9]|[0-9][.-]?[A-Za-z_]|[A-Za-z0-9]_|_[A-Za-z0-9]|[A-Za-z]\.[A-Za-z]{2}))[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,200}[A-Za-z0-9_])?`],
-  ['number', String.raw`(?:(?<![\p{L}\p{N}])[-−+])?[$€£¥]?(?:(?<![\p{L}\p{N}])\.)?\d{1,40}(?:[.,:/-]\d{1,40}){0,8}[%‰°]?`],
+  ['identifier', String.raw`${NO_LETTER_BEFORE}(?<!_)(?=[A-Za-z0-9_.-]{0,80}?(?:[A-Za-z_][.-]?[0-9]|[0-9][.-]?[A-Za-z_]|[A-Za-z0-9]_|_[A-Za-z0-9]|[A-Za-z]\.[A-Za-z]{2}))[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,200}[A-Za-z0-9_])?`],
+  ['number', String.raw`(?:${NO_LETTER_BEFORE}[-−+])?[$€£¥]?(?:${NO_LETTER_BEFORE}\.)?\d{1,40}(?:[.,:/-]\d{1,40}){0,8}[%‰°]?`],
   ['han', String.raw`\p{Script=Han}`],
   ['word', String.raw`(?:(?!\p{Script=Han})[\p{L}\p{M}])+(?:['’](?:(?!\p{Script=Han})\p{L})+)*`],
   // Operators too; a dash with space around it and a mark of exclamation behind a number may be some.
