@@ -75,26 +75,21 @@ describe('questions as vectors in PostgreSQL', () => {
     }
   });
 
-  it('finds them too where most numbers are nothing, as in the vectors that compare words: 0 and below have the same sign', async () => {
+  it('finds them too where most numbers are nothing, as in vectors that compare words: below 0 is not nothing', async () => {
     const store = createSemanticStore(pool, { maxEntries: 1_000 });
     const random = createRandom(6);
-    // A word is a place with a weight and five lighter ones; questions of templates have most words in common.
-    const words = Array.from({ length: 300 }, () => Array.from({ length: 6 }, (_, at) => ({ at: Math.floor(random() * 384), weight: (at === 0 ? 1 : 0.12) * (random() < 0.5 ? 1 : -1) })));
+    // A word is a weight at a place. "Summarise section 12" differs by one of them from 249 others.
+    const words = Array.from({ length: 260 }, () => ({ place: Math.floor(random() * 384), weight: random() < 0.5 ? 1 : -1 }));
     const vectorOf = (question: readonly number[]): Float32Array => {
-      const numbers = new Float32Array(384);
-      for (const { at, weight } of question.flatMap((word) => words[word] ?? [])) numbers[at] = (numbers[at] ?? 0) + weight;
+      const numbers = Array.from({ length: 384 }, () => 0);
+      for (const { place, weight } of question.flatMap((word) => words[word] ?? [])) numbers[place] = (numbers[place] ?? 0) + weight;
       return unit(...numbers);
     };
-    const kept = Array.from({ length: 250 }, (_, at) => vectorOf([0, 1, 2, 3, 4, 5, 6 + at]));
-    for (const [at, vector] of kept.entries()) await store.add(entry(String(at), { vector }));
-    const nearestOf = (vector: Float32Array): number => {
-      const cosines = kept.map((each) => each.reduce((sum, number, at) => sum + number * (vector[at] ?? 0), 0));
-      return cosines.indexOf(Math.max(...cosines));
-    };
-    for (let at = 0; at < kept.length; at += 1) {
-      const asked = vectorOf([0, 1, 2, 3, 4, 5, 6 + at, 299]);
-      const [best] = await store.search(query({ vector: asked, least: 0.5 }));
-      expect(best?.id).toBe(String(nearestOf(asked)));
+    const [template, numbers, extra] = [[0, 1, 2, 3, 4, 5, 6, 7], Array.from({ length: 250 }, (_, at) => 8 + at), 259];
+    for (const number of numbers) await store.add(entry(String(number), { vector: vectorOf([...template, number]) }));
+    for (const number of numbers) {
+      const found = await store.search(query({ vector: vectorOf([...template, number, extra]), limit: 32 }));
+      expect(found.map(({ id }) => id)).toContain(String(number));
     }
   });
 
