@@ -26,7 +26,7 @@ const WAITING_MAX = 256;
 interface Waiting {
   readonly text: string;
   readonly access: Access;
-  readonly give: (vector: Float32Array | null) => void;
+  give: (vector: Float32Array | null) => void;
   /** Its time is over. */
   isOver: boolean;
   batch: Batch | null;
@@ -81,9 +81,8 @@ export function createModelEmbedder(name: string, embed: Embed, rest: Rest): Emb
     name: `model:${name}`,
     vectorOf: async (text, access) => {
       if (rest.isResting() || waiting.length >= WAITING_MAX) return null;
-      let mine: Waiting | undefined;
-      const answered = new Promise<Float32Array | null>((give) => (mine = { text, access, give, isOver: false, batch: null }));
-      if (mine === undefined) return null;
+      const mine: Waiting = { text, access, give: () => undefined, isOver: false, batch: null };
+      const answered = new Promise<Float32Array | null>((resolve) => (mine.give = resolve));
       waiting = [...waiting, mine];
       askNext();
       const inTime = await withinMs(EMBED_TIMEOUT_MS, answered);
