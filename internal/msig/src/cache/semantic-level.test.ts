@@ -254,8 +254,12 @@ describe('a vector store', () => {
 });
 
 describe('a vector store that fails', () => {
-  it.each(['search', 'load', 'add'] as const)('at %s ends no request', async (broken) => {
-    const store: VectorStore = { ...createMemoryVectors({ maxEntries: 10 }), [broken]: async () => { throw new Error('no'); } };
+  const fail = (): never => {
+    throw new Error('no');
+  };
+
+  it.each([...(['search', 'load', 'add'] as const).flatMap((step) => [[step, fail], [step, async () => fail()]] as const)])('at %s ends no request', async (broken, failing) => {
+    const store: VectorStore = { ...createMemoryVectors({ maxEntries: 10 }), [broken]: failing };
     const cache = makeCache({ semantic: { enabled: true, backend: 'postgres' }, vectors: store });
     await ask(cache, chatBody(RESET));
     expect((await ask(cache, chatBody(RESET_TOO))).cache.state).toBe('miss');

@@ -52,7 +52,8 @@ export function createSemanticLevel(options: SemanticLevelOptions): SemanticLeve
   /** null: it failed or took too long. */
   const ask = async <T>(timeoutMs: number, work: () => Promise<T>): Promise<{ readonly value: T } | null> => {
     if (rest.isResting()) return null;
-    const answer = await withinMs(timeoutMs, work());
+    // A store that throws before it gives a promise has failed too.
+    const answer = await withinMs(timeoutMs, (async () => work())());
     rest.note(answer.kind === 'done');
     return answer.kind === 'done' ? answer : null;
   };
