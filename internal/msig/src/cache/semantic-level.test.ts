@@ -258,7 +258,7 @@ describe('a vector store that fails', () => {
     throw new Error('no');
   };
 
-  it.each([...(['search', 'load', 'add'] as const).flatMap((step) => [[step, fail], [step, async () => fail()]] as const)])('at %s ends no request', async (broken, failing) => {
+  it.each((['search', 'load', 'add'] as const).flatMap((step) => [[step, fail], [step, async () => fail()]] as const))('at %s ends no request', async (broken, failing) => {
     const store: VectorStore = { ...createMemoryVectors({ maxEntries: 10 }), [broken]: failing };
     const cache = makeCache({ semantic: { enabled: true, backend: 'postgres' }, vectors: store });
     await ask(cache, chatBody(RESET));
