@@ -41,7 +41,7 @@ export function openSemanticLevel(deps: SemanticDeps, parts: SemanticParts): Sem
     guard: semantic.guard,
     hashKey,
     keys: parts.keys,
-    embedder: embed === null || semantic.embeddingBackend === null ? createLexicalEmbedder() : createModelEmbedder(semantic.embeddingBackend, embed, restOf(`the embedding backend "${semantic.embeddingBackend}"`)),
+    embedder: embed === null || semantic.embeddingBackend === null ? createLexicalEmbedder() : createModelEmbedder(`${semantic.embeddingBackend}=${semantic.embeddingModel ?? ''}`, embed, restOf(`the embedding backend "${semantic.embeddingBackend}"`)),
     store: openVectors(deps, parts),
     rest: restOf('the vector store'),
     observe: parts.observe,

@@ -147,6 +147,13 @@ describe('the URL of a Redis', () => {
   });
 });
 
+describe('the backend that embeds', () => {
+  it('is known with its model: another model makes other vectors', () => {
+    const of = (model: string) => parseGatewayConfig(`backends: [{name: e, type: vllm, endpoint: "http://h", kinds: [embeddings]${model}}]\nsemantic_cache: {enabled: true, embedding_backend: e}`, {}).semanticCache;
+    expect([of(''), of(', model: minilm')]).toMatchObject([{ embeddingBackend: 'e', embeddingModel: 'e' }, { embeddingBackend: 'e', embeddingModel: 'minilm' }]);
+  });
+});
+
 describe('the OPENAI_* variables', () => {
   const config = parseGatewayConfig(DOCUMENT_EXAMPLE, {});
 

@@ -35,6 +35,7 @@ export const CONFIG_DEFAULTS = {
     backend: 'memory',
     similarityThreshold: 0.92,
     embeddingBackend: null,
+    embeddingModel: null,
     ttlMs: 3_600_000,
     maxEntries: 10_000,
     shadow: 0,
@@ -331,21 +332,26 @@ function parseSemanticCache(place: YamlPlace | undefined, backends: readonly Bac
   const entries = readMap(place, ['enabled', 'backend', 'similarity_threshold', 'embedding_backend', 'ttl_seconds', 'max_entries', 'shadow', 'multi_turn', 'guard']);
   const optional = optionalIn(entries);
   const embedding = entries.get('embedding_backend');
-  if (embedding !== undefined) {
-    const found = backends.find((each) => each.name === readBackendName(embedding, backends));
-    if (found?.kinds.includes('embeddings') !== true) throw yamlError(embedding, 'This backend makes no embeddings; add kinds: [embeddings] to it, or name another.');
-  }
+  const embedder = embedding === undefined ? null : readEmbedder(embedding, backends);
   return {
     enabled: optional('enabled', readBoolean, base.enabled),
     backend: optional<SemanticCacheConfig['backend']>('backend', (at) => readOneOf(at, ['redis-vector', 'postgres', 'memory'] as const), base.backend),
     similarityThreshold: optional('similarity_threshold', (at) => readNumber(at, { min: 0, max: 1 }), base.similarityThreshold),
-    embeddingBackend: optional<string | null>('embedding_backend', readString, base.embeddingBackend),
+    embeddingBackend: embedder?.name ?? null,
+    embeddingModel: embedder?.model ?? null,
     ttlMs: optional('ttl_seconds', seconds(30 * DAY_MS, 0.001), base.ttlMs),
     maxEntries: optional('max_entries', count(10_000_000, 1), base.maxEntries),
     shadow: optional('shadow', (at) => readNumber(at, { min: 0, max: 1 }), base.shadow),
     multiTurn: optional('multi_turn', readBoolean, base.multiTurn),
     guard: optional('guard', readBoolean, base.guard),
   };
+}
+
+function readEmbedder(place: YamlPlace, backends: readonly BackendConfig[]): BackendConfig {
+  const name = readBackendName(place, backends);
+  const found = backends.find((each) => each.name === name);
+  if (found?.kinds.includes('embeddings') !== true) throw yamlError(place, 'This backend makes no embeddings; add kinds: [embeddings] to it, or name another.');
+  return found;
 }
 
 function parseInternalHosts(place: YamlPlace): readonly string[] {

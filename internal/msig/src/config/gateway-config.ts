@@ -109,6 +109,8 @@ export interface SemanticCacheConfig {
   readonly similarityThreshold: number;
   /** Name of the backend that embeds; null: the built-in lexical vectors. */
   readonly embeddingBackend: string | null;
+  /** That the backend has: vectors of two models have nothing to say to each other. null: as `embeddingBackend`. */
+  readonly embeddingModel: string | null;
   readonly ttlMs: number;
   readonly maxEntries: number;
   /** Answer nothing from it: compare what it would have answered with what the backend did. Share of the hits, 0 to 1. */
