@@ -12,7 +12,7 @@ import type { ModelRequest, RequestKind } from '../request/model-request.ts';
 export const WHO: Access = { tenantId: 't1', runId: '', stepId: '', agentId: '', userId: 'u1', traceId: '', labels: ['soc'], sensitivity: 1 };
 
 export const SEMANTIC_OFF: SemanticCacheConfig = {
-  enabled: false, backend: 'memory', similarityThreshold: 0.92, embeddingBackend: null, ttlMs: 3_600_000, maxEntries: 1_000, shadow: 0, multiTurn: false, guard: true,
+  enabled: false, backend: 'memory', similarityThreshold: 0.92, embeddingBackend: null, embeddingModel: null, ttlMs: 3_600_000, maxEntries: 1_000, shadow: 0, multiTurn: false, guard: true,
 };
 
 export interface TestCache extends StartedAnswerCache {
