@@ -12,13 +12,9 @@ import type {
   LineageRef,
   Principal,
   Priority,
-  CatchUp,
-  Overlap,
   Run,
   RunEvent,
   RunStatus,
-  Schedule,
-  ScheduleError,
   Sensitivity,
   Step,
   StepDelta,
@@ -26,9 +22,11 @@ import type {
   ToolSpec,
 } from '@openeaap/kernel';
 import type { ModelKeyPort } from './model-key-port.ts';
+import type { SchedulePort } from './schedule-port.ts';
 import type { Scope } from './scope.ts';
 
 export * from './model-key-port.ts';
+export * from './schedule-port.ts';
 
 /**
  * What this room needs of the platform: one function per operation, in kernel types. `http` parses
@@ -48,7 +46,7 @@ export * from './model-key-port.ts';
  *
  * Every failure is a `PlatformError`; anything else is answered as `internal` and logged.
  */
-export interface PlatformPort extends ModelKeyPort {
+export interface PlatformPort extends ModelKeyPort, SchedulePort {
   /** Whose key this is, with rights from the directory; null when there is no such key or it is revoked. */
   authenticate(key: string): Promise<Caller | null>;
 
@@ -133,22 +131,6 @@ export interface PlatformPort extends ModelKeyPort {
   /** An outside event becomes a run. Errors: `not_found` (no such trigger), `invalid_input` (a field that it needs is missing). */
   fireTrigger(caller: Caller, name: string, body: JsonObject, trace: TraceContext): Promise<{ readonly run: Run; readonly deduplicated: boolean }>;
 
-  /** Newest first. A caller for whom `actsForOthers` is false sees and changes only schedules that run as itself. */
-  listSchedules(caller: Caller, filter: ScheduleFilter, page: PageRequest): Promise<Page<ScheduleDetail>>;
-  /** Errors: `invalid_input` (`cron`, `time_zone`), `not_found` (agent), `conflict` (the name is taken, the agent is not published, too many). */
-  createSchedule(caller: Caller, request: CreateScheduleRequest): Promise<ScheduleDetail>;
-  /** `scheduleRef`: its id or its name. Errors: `not_found`. */
-  getSchedule(caller: Caller, scheduleRef: string): Promise<ScheduleDetail>;
-  /** Errors: those of `createSchedule`, and `conflict` when somebody else changed it meanwhile. */
-  updateSchedule(caller: Caller, scheduleRef: string, change: ScheduleChange): Promise<ScheduleDetail>;
-  /** Its runs stay. Errors: `not_found`. */
-  deleteSchedule(caller: Caller, scheduleRef: string): Promise<Schedule>;
-  /** Pausing what is paused changes nothing. Errors: `not_found`, `conflict`. */
-  pauseSchedule(caller: Caller, scheduleRef: string): Promise<ScheduleDetail>;
-  /** Goes on with the next fire after now. Errors: `not_found`, `conflict`. */
-  resumeSchedule(caller: Caller, scheduleRef: string): Promise<ScheduleDetail>;
-  /** A run now, besides the fires. Errors: `not_found`, `conflict`, `idempotency_mismatch`. */
-  runSchedule(caller: Caller, scheduleRef: string, request: RunScheduleRequest): Promise<CreatedRun>;
   getUsage(caller: Caller, query: UsageQuery): Promise<readonly UsageRow[]>;
 
   /** Only what the caller may read; best first. */
@@ -249,45 +231,6 @@ export interface RunFilter {
   readonly agentId: string | null;
   readonly userId: string | null;
   readonly source: string | null;
-}
-
-/** null: any. */
-export interface ScheduleFilter {
-  readonly userId: string | null;
-  readonly paused: boolean | null;
-}
-
-export interface CreateScheduleRequest {
-  readonly name: string;
-  readonly cron: string;
-  readonly timeZone: string;
-  /** A name: the version that is current at each fire; or `name@version`. */
-  readonly agentRef: string;
-  readonly input: string | JsonObject;
-  /** Run for this user; null: for the caller. */
-  readonly userId: string | null;
-  readonly priority: Priority;
-  readonly overlap: Overlap;
-  readonly catchUp: CatchUp;
-  readonly paused: boolean;
-}
-
-/** What is left out stays. */
-export type ScheduleChange = Partial<Omit<CreateScheduleRequest, 'userId' | 'paused'>>;
-
-export interface RunScheduleRequest {
-  readonly idempotencyKey: string | null;
-  readonly trace: TraceContext;
-}
-
-export interface ScheduleDetail {
-  readonly schedule: Schedule;
-  /** RFC 3339 with the offset of its zone. In a list only the next one. */
-  readonly nextFires: readonly string[];
-  readonly lastRunStatus: RunStatus | null;
-  /** Why the newest fire started nothing, or why its run failed. */
-  readonly lastError: ScheduleError | null;
-  readonly failuresInARow: number;
 }
 
 export type StreamItem = { readonly kind: 'event'; readonly event: RunEvent } | { readonly kind: 'delta'; readonly delta: StepDelta };
