@@ -8,7 +8,7 @@ import { fencesOf } from '../docs-plugins/fences.ts';
 
 const ENVIRONMENT = { MSIG_VLLM_KEY: 'key', OPENAI_KEY: 'key', REDIS_URL: 'redis://redis:6379' };
 /** Of a block that shows one part only, the rest of a file. */
-const BACKENDS = 'backends:\n  - { name: "embedder", type: "vllm", endpoint: "http://embedder:8000", kinds: ["embeddings"] }\n';
+const BACKENDS = 'backends:\n  - { name: "embedder", type: "vllm", endpoint: "http://embedder:8000", kinds: ["embeddings"] }\n  - { name: "large-external", type: "openai", endpoint: "https://models.example/v1" }\n';
 
 function configsOn(page: string): readonly GatewayConfig[] {
   const text = readFileSync(new URL(`../../docs/${page}`, import.meta.url), 'utf8');
